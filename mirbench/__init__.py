@@ -1,0 +1,56 @@
+"""mirbench: what does a frozen audio encoder hear?
+
+The names that plugins need. They are imported when first used, so that offering a plugin stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mirbench.errors import AudioError, DatasetError, EncoderError, MirbenchError
+from mirbench.hookspecs import hookimpl
+from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
+
+if TYPE_CHECKING:
+    from mirbench.domain import Clip, ClipMetric, Dataset, Encoder, Features, Result, SetMetric, Task
+    from mirbench.fingerprints import fingerprint
+    from mirbench.windows import WindowedEncoder, WindowFeatures
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AudioError",
+    "Clip",
+    "ClipMetric",
+    "Dataset",
+    "DatasetError",
+    "DatasetRequest",
+    "DatasetSpec",
+    "Encoder",
+    "EncoderError",
+    "EncoderSpec",
+    "Features",
+    "MirbenchError",
+    "Result",
+    "SetMetric",
+    "Task",
+    "TaskSpec",
+    "WindowFeatures",
+    "WindowedEncoder",
+    "fingerprint",
+    "hookimpl",
+]
+
+_LATE = {
+    "fingerprint": "mirbench.fingerprints",
+    "WindowedEncoder": "mirbench.windows",
+    "WindowFeatures": "mirbench.windows",
+    **dict.fromkeys(
+        ("Clip", "ClipMetric", "Dataset", "Encoder", "Features", "Result", "SetMetric", "Task"), "mirbench.domain"
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module 'mirbench' has no attribute {name!r}")
+    return getattr(import_module(_LATE[name]), name)

@@ -1,0 +1,301 @@
+"""The nouns: clip, features, encoder, data set, task, metric, result.
+
+Times are in seconds. Audio is mono float32 in [-1, 1]. The axes are named batch, samples, layer, time, dim, label.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+
+from mirbench.errors import EncoderError
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+Audio = Float32[np.ndarray, "samples"]
+Target = Int64[np.ndarray, "*time"] | Float32[np.ndarray, "*time label"]
+
+MEAN_OF_TOKENS = "mean of tokens"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A stretch of a recording and what is known about it.
+
+    Attributes
+    ----------
+    duration
+        None means to the end of the file.
+    reference
+        The annotation, of the type that its task decodes to.
+    group
+        Recording, artist or site: what two clips must not share if they lie in different splits.
+    sha256
+        Of the file's bytes, where the data set knows it; a file that differs is refused.
+    """
+
+    id: str
+    path: Path
+    split: Split
+    group: str
+    reference: Any
+    start: float = 0.0
+    duration: float | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an encoder heard in one clip.
+
+    Attributes
+    ----------
+    frames
+        One vector for every layer and frame.
+    times
+        Frame centres.
+    tokens
+        Vectors that stand for the whole clip (class tokens), by name.
+    """
+
+    frames: Float32[np.ndarray, "layer time dim"]
+    times: Float64[np.ndarray, "time"]
+    tokens: Mapping[str, Float32[np.ndarray, "layer dim"]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim != 3 or self.times.shape != (self.frames.shape[1],) or 0 in self.frames.shape:
+            raise EncoderError(
+                f"frames of shape {self.frames.shape} with times of shape {self.times.shape}; "
+                "expected [layer, time, dim] and [time], none of them empty"
+            )
+
+    def readout(self, name: str) -> Float32[np.ndarray, "layer ... dim"]:
+        """Pick what a probe sees.
+
+        Parameters
+        ----------
+        name
+            "frames" (layer, time, dim); "mean" over time; "mean and deviation" over time, side by side; the name of a
+            token; or "mean of tokens".
+
+        Raises
+        ------
+        EncoderError
+            If there is no such readout.
+        """
+        if name == "frames":
+            return self.frames
+        if name == "mean":
+            return self.frames.mean(axis=1)
+        if name == "mean and deviation":
+            return np.concatenate([self.frames.mean(axis=1), self.frames.std(axis=1)], axis=-1)
+        if name in self.tokens:
+            return self.tokens[name]
+        if name == MEAN_OF_TOKENS and self.tokens:
+            mean: np.ndarray = np.mean(list(self.tokens.values()), axis=0)
+            return mean
+        known = ["frames", "mean", "mean and deviation", *self.tokens, *([MEAN_OF_TOKENS] if self.tokens else [])]
+        raise EncoderError(f"no readout {name!r}; there are {', '.join(known)}")
+
+
+class Encoder(ABC):
+    """A frozen audio encoder.
+
+    A subclass sets `sample_rate` and `fingerprint` and implements `encode`; everything else has a default. Networks
+    of fixed input length derive from `mirbench.WindowedEncoder` instead.
+
+    Attributes
+    ----------
+    sample_rate
+        In Hz; the harness resamples to it.
+    fingerprint
+        Changes whenever weights or preprocessing change: stored features are found by it. See `mirbench.fingerprint`.
+    tokens
+        Names of the tokens in its features.
+    clip_readouts
+        The readouts that clip tasks choose from, on validation; None for the mean and every token.
+    n_parameters
+        Of the network; None where there is none.
+    """
+
+    sample_rate: int
+    fingerprint: str
+    tokens: tuple[str, ...] = ()
+    clip_readouts: tuple[str, ...] | None = None
+    n_parameters: int | None = None
+
+    @abstractmethod
+    def encode(self, audio: Audio) -> Features:
+        """Turn one clip into features. The input must not be modified."""
+
+    def encode_all(self, clips: Iterable[Audio], batch_size: int) -> Iterator[Features]:
+        """Turn clips into features, in their order; override where clips can share a batch."""
+        for audio in clips:
+            yield self.encode(audio)
+
+    def readouts(self, scope: "Scope") -> tuple[str, ...]:
+        """Name the readouts that a task of this scope may choose from."""
+        if scope == "frame":
+            return ("frames",)
+        if self.clip_readouts is not None:
+            return self.clip_readouts
+        return ("mean", *self.tokens, *([MEAN_OF_TOKENS] if len(self.tokens) > 1 else []))
+
+
+class Dataset(ABC):
+    """Clips with references for one task, in three fixed splits.
+
+    Attributes
+    ----------
+    version
+        Changes whenever clips, splits or references change.
+    """
+
+    name: str
+    version: str
+    size: str = "default"
+
+    @abstractmethod
+    def clips(self, split: Split) -> Sequence[Clip]:
+        """List the clips of a split, always in the same order."""
+
+
+Scope = Literal["clip", "frame"]
+Objective = Literal["multiclass", "multilabel"]
+
+
+@dataclass(frozen=True)
+class ClipMetric:
+    """A score of one clip, averaged (or summed) over clips.
+
+    Attributes
+    ----------
+    score
+        Called with reference and estimate.
+    source
+        Library, version and function that computes it.
+    best, worst
+        Its bounds.
+    """
+
+    name: str
+    score: Callable[[Any, Any], float]
+    source: str
+    aggregate: Literal["mean", "sum"] = "mean"
+    best: float = 1.0
+    worst: float = 0.0
+
+
+@dataclass(frozen=True)
+class SetMetric:
+    """A score that exists only over many clips, such as a macro average.
+
+    Attributes
+    ----------
+    score
+        Called with all references and all estimates.
+    """
+
+    name: str
+    score: Callable[[Sequence[Any], Sequence[Any]], float]
+    source: str
+    best: float = 1.0
+    worst: float = 0.0
+
+
+Metric = ClipMetric | SetMetric
+
+
+class Task(ABC):
+    """A question to an encoder: labels, targets for the probe, and how answers are scored.
+
+    Attributes
+    ----------
+    scope
+        Whether a clip or every frame has a target.
+    objective
+        "multiclass": one label each; "multilabel": any number of them.
+    label_column
+        The column of a CSV file that holds its references.
+    metrics
+        The first is the headline.
+    """
+
+    name: ClassVar[str]
+    scope: ClassVar[Scope]
+    objective: ClassVar[Objective]
+    label_column: ClassVar[str]
+    labels: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+
+    @abstractmethod
+    def read_reference(self, text: str, folder: Path) -> Any:
+        """Read a cell of the label column; a file named there lies relative to the folder.
+
+        Raises
+        ------
+        ValueError
+            Saying what was expected.
+        """
+
+    @abstractmethod
+    def target(self, reference: Any, times: Float64[np.ndarray, "time"]) -> Target:
+        """Make what the probe learns: a class index (or label vector) for the clip, or one for every time."""
+
+    @abstractmethod
+    def decode(
+        self, logits: Float32[np.ndarray, "*time label"], times: Float64[np.ndarray, "time"], duration: float
+    ) -> Any:
+        """Turn the probe's output into an estimate, of the same type as a reference."""
+
+    @abstractmethod
+    def example(self, random: np.random.Generator) -> tuple[Any, float]:
+        """Make up a plausible reference and a clip's duration, for the conformance checks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One number, and all that is needed to dispute it.
+
+    Attributes
+    ----------
+    low, high
+        The 95 % interval by bootstrap over groups.
+    n, n_groups
+        Clips and groups of the test split.
+    selection
+        What the validation split chose from: the cross-entropy of every readout, layer and strength.
+    """
+
+    run: str
+    date: str
+    encoder: str
+    fingerprint: str
+    task: str
+    dataset: str
+    dataset_version: str
+    size: str
+    split: str
+    metric: str
+    is_headline: bool
+    value: float
+    low: float
+    high: float
+    n: int
+    n_groups: int
+    n_train: int
+    n_valid: int
+    protocol: str
+    readout: str
+    layer: int
+    strength: float
+    seed: int
+    source: str
+    selection: Mapping[str, Any]
+    versions: Mapping[str, str]
+    seconds: Mapping[str, float]

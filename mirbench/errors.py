@@ -1,0 +1,29 @@
+"""What can go wrong and can be mended by the user; everything else is a bug and keeps its traceback."""
+
+
+class MirbenchError(Exception):
+    """The root of all errors that the command line prints as one line, without a traceback."""
+
+
+class UsageError(MirbenchError):
+    """The command asks for something that does not exist or does not go together."""
+
+
+class PluginError(MirbenchError):
+    """A plugin cannot be used."""
+
+
+class AudioError(MirbenchError):
+    """A file cannot be read as the audio that it claims to be."""
+
+
+class DatasetError(MirbenchError):
+    """A data set is missing, incomplete or contradicts itself."""
+
+
+class EncoderError(MirbenchError):
+    """An encoder returned something that cannot be features of its input."""
+
+
+class RecordError(MirbenchError):
+    """Records of earlier runs cannot be read or written."""

@@ -1,0 +1,188 @@
+"""Fit a probe, decode, score: from stored features to numbers with intervals."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+
+from mirbench import audio
+from mirbench.domain import SPLITS, Clip, ClipMetric, Dataset, Encoder, Metric, Split, Target, Task
+from mirbench.errors import DatasetError
+from mirbench.extract import Region
+from mirbench.probes import PROTOCOL, Probe, cross_entropy, fit_path
+from mirbench.store import FeatureKey, FeatureStore
+
+N_RESAMPLES = 1000
+COVERAGE = 0.95
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric's value on the test split and its interval."""
+
+    metric: Metric
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What validation chose, and from what.
+
+    Attributes
+    ----------
+    curve
+        Cross-entropy on validation for every readout, layer and strength, in the order in which they were tried.
+    """
+
+    probe: Probe
+    readout: str
+    layer: int
+    strength: float
+    curve: tuple[tuple[str, int, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that became of one encoder, task and data set."""
+
+    scores: tuple[Score, ...]
+    choice: Choice
+    protocol: str
+    n_clips: dict[Split, int]
+    n_groups: int
+    seconds: dict[str, float]
+
+
+def evaluate(encoder: Encoder, task: Task, dataset: Dataset, store: FeatureStore, seed: int = 0) -> Evaluation:
+    """Choose a probe on train and valid, then meet the test split once.
+
+    Parameters
+    ----------
+    seed
+        Of the bootstrap.
+
+    Raises
+    ------
+    DatasetError
+        If a split has no clips.
+    """
+    clips = {split: dataset.clips(split) for split in SPLITS}
+    for split, members in clips.items():
+        if not members:
+            raise DatasetError(f"data set {dataset.name!r} has no clips in its {split} split")
+    started = time.perf_counter()
+    choice = choose(encoder, task, clips["train"], clips["valid"], store)
+    fitted = time.perf_counter()
+    estimates = [
+        _estimate(encoder, task, choice, clip, store) for clip in clips["test"]
+    ]
+    scores = score(task, clips["test"], estimates, seed)
+    return Evaluation(
+        scores=scores,
+        choice=choice,
+        protocol=PROTOCOL,
+        n_clips={split: len(members) for split, members in clips.items()},
+        n_groups=len({clip.group for clip in clips["test"]}),
+        seconds={"probe": fitted - started, "score": time.perf_counter() - fitted},
+    )
+
+
+def choose(
+    encoder: Encoder, task: Task, train: Sequence[Clip], valid: Sequence[Clip], store: FeatureStore
+) -> Choice:
+    """Fit every readout, layer and strength on train; keep the one with the lowest cross-entropy on valid."""
+    curve: list[tuple[str, int, float, float]] = []
+    best: tuple[float, Probe, str, int, float] | None = None
+    for readout in encoder.readouts(task.scope):
+        train_keys, valid_keys = _keys(encoder, train, readout), _keys(encoder, valid, readout)
+        for layer in range(store.n_layers(train_keys[0])):
+            features, target = _examples(task, train, train_keys, layer, store)
+            valid_features, valid_target = _examples(task, valid, valid_keys, layer, store)
+            for strength, probe in fit_path(features, target, task.objective, len(task.labels)):
+                loss = cross_entropy(probe.logits(valid_features), valid_target, task.objective)
+                curve.append((readout, layer, strength, loss))
+                if best is None or loss < best[0]:
+                    best = loss, probe, readout, layer, strength
+    assert best is not None, "an encoder has at least one readout and one layer"
+    return Choice(*best[1:], curve=tuple(curve))
+
+
+def score(task: Task, clips: Sequence[Clip], estimates: Sequence[object], seed: int) -> tuple[Score, ...]:
+    """Score estimates with every metric of a task, with bootstrap intervals over groups."""
+    _, groups = np.unique([clip.group for clip in clips], return_inverse=True)
+    references = [clip.reference for clip in clips]
+    return tuple(_score(metric, references, estimates, groups, seed) for metric in task.metrics)
+
+
+def _score(
+    metric: Metric, references: Sequence[object], estimates: Sequence[object], groups: Int64[np.ndarray, "clip"], seed: int
+) -> Score:
+    if isinstance(metric, ClipMetric):
+        values = np.array([metric.score(*pair) for pair in zip(references, estimates, strict=True)], dtype=np.float64)
+        value = float(values.mean() if metric.aggregate == "mean" else values.sum())
+        resampled = _resample_clips(values, groups, metric.aggregate == "mean", seed)
+    else:
+        value = float(metric.score(references, estimates))
+        resampled = np.array(
+            [
+                metric.score([references[i] for i in picked], [estimates[i] for i in picked])
+                for picked in _draws(groups, seed)
+            ]
+        )
+    tail = 50 * (1 - COVERAGE)
+    low, high = np.percentile(resampled, [tail, 100 - tail])
+    return Score(metric, value, float(low), float(high))
+
+
+def _resample_clips(
+    values: Float64[np.ndarray, "clip"], groups: Int64[np.ndarray, "clip"], is_mean: bool, seed: int
+) -> Float64[np.ndarray, "resample"]:
+    counts = _group_counts(groups, seed)
+    sums = counts @ np.bincount(groups, weights=values)
+    if not is_mean:
+        return sums
+    means: np.ndarray = sums / (counts @ np.bincount(groups))
+    return means
+
+
+def _draws(groups: Int64[np.ndarray, "clip"], seed: int) -> Iterator[list[int]]:
+    members = [np.flatnonzero(groups == group).tolist() for group in range(int(groups.max()) + 1)]
+    for counts in _group_counts(groups, seed):
+        yield [clip for group, count in enumerate(counts) for clip in members[group] * int(count)]
+
+
+def _group_counts(groups: Int64[np.ndarray, "clip"], seed: int) -> Int64[np.ndarray, "resample group"]:
+    """Draw how often each group is in each resample; the same for every encoder, so that differences pair up."""
+    n_groups = int(groups.max()) + 1
+    drawn = np.random.default_rng(seed).multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=N_RESAMPLES)
+    return drawn.astype(np.int64)
+
+
+def _keys(encoder: Encoder, clips: Sequence[Clip], readout: str) -> list[FeatureKey]:
+    return [Region.of(clip).key(encoder, readout) for clip in clips]
+
+
+def _examples(
+    task: Task, clips: Sequence[Clip], keys: Sequence[FeatureKey], layer: int, store: FeatureStore
+) -> tuple[Float32[np.ndarray, "row dim"], Target]:
+    features, targets = [], []
+    for clip, key in zip(clips, keys, strict=True):
+        values, times = store.read(key, layer)
+        features.append(values if task.scope == "frame" else values[None])
+        target = task.target(clip.reference, times)
+        targets.append(target if task.scope == "frame" else target[None])
+    return np.concatenate(features), np.concatenate(targets)
+
+
+def _estimate(encoder: Encoder, task: Task, choice: Choice, clip: Clip, store: FeatureStore) -> object:
+    values, times = store.read(Region.of(clip).key(encoder, choice.readout), choice.layer)
+    return task.decode(choice.probe.logits(values), times, clip_duration(clip))
+
+
+def clip_duration(clip: Clip) -> float:
+    """The duration of a clip in seconds, looked up in its file where the data set does not say."""
+    return clip.duration if clip.duration is not None else audio.info(clip.path).duration - clip.start

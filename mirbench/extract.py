@@ -1,0 +1,186 @@
+"""Compute features: decode ahead in threads, encode, store behind; what is stored already is not computed again."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from mirbench import audio
+from mirbench.domain import Audio, Clip, Encoder, Features
+from mirbench.errors import AudioError, EncoderError
+from mirbench.files import content_hash
+from mirbench.progress import Progress
+from mirbench.store import FeatureKey, FeatureStore
+
+CLIPS_AHEAD = 4  # decoded and waiting, per worker
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Region:
+    """A stretch of audio, whatever the data sets and tasks that use it."""
+
+    path: Path
+    start: float
+    duration: float | None
+    sha256: str | None
+
+    @classmethod
+    def of(cls, clip: Clip) -> "Region":
+        """The audio of a clip."""
+        return cls(clip.path, clip.start, clip.duration, clip.sha256)
+
+    def key(self, encoder: Encoder, readout: str) -> FeatureKey:
+        """Name the features of this region.
+
+        Raises
+        ------
+        AudioError
+            If the file is missing, or is not the one that its data set means.
+        """
+        try:
+            found = content_hash(self.path)
+        except OSError as error:
+            raise AudioError(f"{self.path}: {error.strerror}") from error
+        if self.sha256 not in (None, found):
+            raise AudioError(f"{self.path}: its content has changed (SHA-256 {found[:12]}, expected {self.sha256[:12]})")
+        return FeatureKey(encoder.fingerprint, found, self.start, self.duration, readout)
+
+
+Wanted = Mapping[Region, frozenset[str]]
+Failures = dict[Region, AudioError]
+
+
+def extract(
+    encoder: Encoder, wanted: Wanted, store: FeatureStore, *, title: str, batch_size: int = 16, workers: int = 2
+) -> Failures:
+    """Compute and store the wanted readouts of every region.
+
+    Parameters
+    ----------
+    wanted
+        The readouts that some probe will see.
+    workers
+        Threads that decode; memory grows with them, not with the number of clips.
+
+    Returns
+    -------
+    Failures
+        The regions that could not be read; all others are in the store.
+
+    Raises
+    ------
+    EncoderError
+        If the encoder returns NaN, infinity, or the wrong number of clips.
+    """
+    failures: Failures = {}
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            missing = _missing(encoder, wanted, store, pool, failures)
+            if missing:
+                _compute(encoder, missing, store, pool, failures, Progress(title, len(missing)), batch_size)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return failures
+
+
+def _missing(
+    encoder: Encoder, wanted: Wanted, store: FeatureStore, pool: ThreadPoolExecutor, failures: Failures
+) -> dict[Region, list[FeatureKey]]:
+    def look(region: Region) -> list[FeatureKey] | AudioError:
+        try:
+            keys = [region.key(encoder, readout) for readout in sorted(wanted[region])]
+        except AudioError as error:
+            return error
+        return [key for key in keys if key not in store]
+
+    missing: dict[Region, list[FeatureKey]] = {}
+    for region, keys in zip(wanted, pool.map(look, wanted), strict=True):
+        if isinstance(keys, AudioError):
+            failures[region] = keys
+        elif keys:
+            missing[region] = keys
+    return missing
+
+
+def _compute(
+    encoder: Encoder,
+    missing: Mapping[Region, list[FeatureKey]],
+    store: FeatureStore,
+    pool: ThreadPoolExecutor,
+    failures: Failures,
+    progress: Progress,
+    batch_size: int,
+) -> None:
+    """Run decoder, encoder and writer side by side; each hands on in order."""
+    in_flight: deque[tuple[Region, int]] = deque()
+
+    def decode(region: Region) -> Audio | AudioError:
+        try:
+            return audio.load(region.path, encoder.sample_rate, region.start, region.duration)
+        except AudioError as error:
+            return error
+
+    def decoded() -> Iterator[Audio]:
+        for region, samples in _map_ahead(pool, decode, missing, CLIPS_AHEAD * pool._max_workers):
+            if isinstance(samples, AudioError):
+                failures[region] = samples
+                progress.advance(0.0)
+            else:
+                in_flight.append((region, len(samples)))
+                yield samples
+
+    writing: deque[Future[None]] = deque()
+    with progress, ThreadPoolExecutor(1) as writer:
+        for features in encoder.encode_all(decoded(), batch_size):
+            if not in_flight:
+                raise EncoderError("encode_all returned more features than it was given clips")
+            region, n_samples = in_flight.popleft()
+            _check(features, region, n_samples / encoder.sample_rate)
+            writing.append(writer.submit(_store, store, missing[region], features))
+            while len(writing) > CLIPS_AHEAD:
+                writing.popleft().result()
+            progress.advance(n_samples / encoder.sample_rate)
+        for future in writing:
+            future.result()
+    if in_flight:
+        raise EncoderError(f"encode_all returned no features for {len(in_flight)} of the clips it was given")
+
+
+def _map_ahead(
+    pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], n_ahead: int
+) -> Iterator[tuple[T, R]]:
+    """Map in threads, in order, with a bounded number of results waiting."""
+    waiting: deque[tuple[T, Future[R]]] = deque()
+    for item in items:
+        waiting.append((item, pool.submit(function, item)))
+        if len(waiting) >= n_ahead:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    while waiting:
+        first, future = waiting.popleft()
+        yield first, future.result()
+
+
+def _check(features: Features, region: Region, duration: float) -> None:
+    arrays = {"frames": features.frames, **features.tokens}
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            share = 1 - np.isfinite(array).mean()
+            raise EncoderError(
+                f"NaN or infinity in {share:.1%} of {name} for {region.path} at {region.start:.2f} s; "
+                "features must be finite, of silence too"
+            )
+    if features.times[-1] > duration + 1.0:
+        raise EncoderError(f"frame times reach {features.times[-1]:.2f} s in a clip of {duration:.2f} s: {region.path}")
+
+
+def _store(store: FeatureStore, keys: Iterable[FeatureKey], features: Features) -> None:
+    for key in keys:
+        store.write(key, np.asarray(features.readout(key.readout), dtype=np.float32), features.times)

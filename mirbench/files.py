@@ -1,0 +1,49 @@
+"""Write files that are either whole or not there, and name them by their content."""
+
+import hashlib
+import os
+import tempfile
+import time
+from functools import lru_cache
+from pathlib import Path
+
+SECONDS_BEFORE_SWEEPING = 3600.0
+TEMPORARY_PREFIX = ".part-"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a machine that loses power, sees all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers have left behind, an hour after it was last touched."""
+    for path in folder.rglob(f"{TEMPORARY_PREFIX}*"):
+        try:
+            if time.time() - path.stat().st_mtime > SECONDS_BEFORE_SWEEPING:
+                path.unlink()
+        except FileNotFoundError:
+            continue  # another process swept it
+
+
+def content_hash(path: Path) -> str:
+    """Hash a file's bytes (SHA-256); remembered in this process while size and time of change stay the same."""
+    status = path.stat()
+    return _hash_file(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=None)
+def _hash_file(path: Path, size: int, mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

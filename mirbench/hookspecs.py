@@ -1,0 +1,40 @@
+"""The hooks. A plugin implements those it needs, each marked with `mirbench.hookimpl`."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from mirbench.specs import DatasetSpec, EncoderSpec, TaskSpec
+
+if TYPE_CHECKING:
+    from mirbench.domain import Result
+    from mirbench.run import Plan
+
+hookspec = pluggy.HookspecMarker("mirbench")
+hookimpl = pluggy.HookimplMarker("mirbench")
+
+
+@hookspec
+def mirbench_encoders() -> Iterable[EncoderSpec]:  # type: ignore[empty-body]
+    """Offer encoders."""
+
+
+@hookspec
+def mirbench_tasks() -> Iterable[TaskSpec]:  # type: ignore[empty-body]
+    """Offer tasks."""
+
+
+@hookspec
+def mirbench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
+    """Offer data sets."""
+
+
+@hookspec
+def mirbench_run_start(plan: "Plan") -> None:
+    """Observe the plan of a run before anything is computed."""
+
+
+@hookspec
+def mirbench_result(result: "Result") -> None:
+    """Observe a number as soon as it is known; the record writer and the printed table are implementations."""

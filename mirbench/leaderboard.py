@@ -1,0 +1,49 @@
+"""Turn records into a table: a pure function, the same records give the same bytes."""
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+from mirbench.domain import Result
+from mirbench.files import write_atomically
+
+COLUMNS = (
+    "task", "dataset", "dataset_version", "size", "split", "protocol", "metric", "encoder", "value", "low", "high",
+    "n", "n_groups", "readout", "layer", "strength", "fingerprint", "seed", "source", "date",
+)  # fmt: skip
+
+
+def latest(results: Iterable[Result]) -> list[Result]:
+    """Keep the newest number of every encoder, task, data set, protocol and metric; best encoder first.
+
+    A later run of an encoder replaces an earlier one under the same name, whatever its fingerprint.
+    """
+    newest: dict[tuple[object, ...], Result] = {}
+    for result in sorted(results, key=lambda result: (result.date, result.run, repr(result))):
+        newest[(*_board(result), result.metric, result.encoder)] = result
+    headline = {(*_board(r), r.encoder): r.value for r in newest.values() if r.is_headline}
+    return sorted(
+        newest.values(),
+        key=lambda r: (
+            *_board(r), not r.is_headline, r.metric, -headline.get((*_board(r), r.encoder), 0.0), r.encoder,
+        ),
+    )  # fmt: skip
+
+
+def _board(result: Result) -> tuple[str, ...]:
+    return (result.task, result.dataset, result.dataset_version, result.size, result.split, result.protocol)
+
+
+def as_csv(results: Iterable[Result]) -> str:
+    """Write one row a number, in the order of `latest`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([getattr(result, column) for column in COLUMNS] for result in latest(results))
+    return text.getvalue()
+
+
+def write_leaderboard(results: Iterable[Result], path: Path) -> None:
+    """Write leaderboard.csv."""
+    write_atomically(path, as_csv(results).encode())

@@ -1,0 +1,225 @@
+"""Find plugins, keep broken ones apart, and look up what they offer by name."""
+
+import difflib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+import pluggy
+
+from mirbench import hookspecs
+from mirbench.errors import PluginError, UsageError
+from mirbench.specs import DatasetSpec, EncoderSpec, Spec, TaskSpec
+
+GROUP = "mirbench"
+S = TypeVar("S", EncoderSpec, TaskSpec, DatasetSpec)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a plugin that takes nothing else down."""
+
+    plugin: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"plugin {self.plugin}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Catalog(Generic[S]):
+    """The specs of one kind.
+
+    Attributes
+    ----------
+    found
+        Every spec with the module that offers it; two may have one name.
+    problems
+        Of any plugin: one of them may be the reason why a name is missing.
+    """
+
+    kind: str
+    found: tuple[tuple[S, str], ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The names, sorted."""
+        return sorted({spec.name for spec, _ in self.found})
+
+    def specs(self) -> list[S]:
+        """List all specs by name; a name that two plugins offer is left out (see `conflicts`)."""
+        return [self[name] for name in self.names if len(self._offers(name)) == 1]
+
+    def conflicts(self) -> list[str]:
+        """Say which names are offered twice, and by whom."""
+        return [self._conflict(name) for name in self.names if len(self._offers(name)) > 1]
+
+    def __getitem__(self, name: str) -> S:
+        """Look up a spec.
+
+        Raises
+        ------
+        UsageError
+            If there is no such name.
+        PluginError
+            If two plugins offer it.
+        """
+        offers = self._offers(name)
+        if len(offers) == 1:
+            return offers[0][0]
+        if offers:
+            raise PluginError(self._conflict(name))
+        close = difflib.get_close_matches(name, self.names, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        broken = "".join(f"; {problem}" for problem in self.problems)
+        raise UsageError(f"unknown {self.kind} {name!r}{hint} (installed: {', '.join(self.names) or 'none'}{broken})")
+
+    def _offers(self, name: str) -> list[tuple[S, str]]:
+        return [(spec, module) for spec, module in self.found if spec.name == name]
+
+    def _conflict(self, name: str) -> str:
+        modules = " and ".join(module for _, module in self._offers(name))
+        return f"{self.kind} {name!r} is offered by {modules}; rename one or uninstall its package"
+
+
+class Plugins:
+    """All plugins of this process.
+
+    Parameters
+    ----------
+    files
+        Single files to load as plugins, besides the installed ones.
+
+    Raises
+    ------
+    PluginError
+        If one of the files cannot be used. Installed plugins that cannot be used end up in `problems` instead.
+    """
+
+    def __init__(self, files: Iterable[Path] = ()) -> None:
+        self.manager = pluggy.PluginManager(GROUP)
+        self.manager.add_hookspecs(hookspecs)
+        self._problems: list[Problem] = []
+        for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+            origin = f"{entry.name!r} of {entry.dist.name} {entry.dist.version}" if entry.dist else repr(entry.name)
+            self._attempt(origin, lambda entry=entry, origin=origin: self._register(entry.load(), origin))
+        for file in files:
+            self._load_file(file)
+        self._encoders = self._collect(EncoderSpec, "mirbench_encoders")
+        self._tasks = self._collect(TaskSpec, "mirbench_tasks")
+        self._datasets = self._collect(DatasetSpec, "mirbench_datasets")
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong with which plugin."""
+        return self._problems
+
+    @property
+    def encoders(self) -> Catalog[EncoderSpec]:
+        """The encoders on offer."""
+        return Catalog("encoder", tuple(self._encoders), tuple(self._problems))
+
+    @property
+    def tasks(self) -> Catalog[TaskSpec]:
+        """The tasks on offer."""
+        return Catalog("task", tuple(self._tasks), tuple(self._problems))
+
+    @property
+    def datasets(self) -> Catalog[DatasetSpec]:
+        """The data sets on offer."""
+        return Catalog("data set", tuple(self._datasets), tuple(self._problems))
+
+    def observe(self, observer: object) -> None:
+        """Register an observer of runs and results."""
+        self.manager.register(observer)
+
+    def find(self, name: str) -> Spec:
+        """Look a name up among encoders, tasks and data sets."""
+        for catalog in (self.encoders, self.tasks, self.datasets):
+            if name in catalog.names:
+                return catalog[name]
+        every = [(spec, module) for found in (self._encoders, self._tasks, self._datasets) for spec, module in found]
+        return Catalog("name", tuple(every), tuple(self._problems))[name]
+
+    def _load_file(self, file: Path) -> None:
+        if not file.is_file():
+            raise PluginError(f"no plugin file {file}")
+        n_before = len(self._problems)
+        self._attempt(str(file), lambda: self._register(_import_file(file), str(file)))
+        if len(self._problems) > n_before:
+            raise PluginError(str(self._problems[-1]))
+
+    def _attempt(self, origin: str, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:  # whatever a plugin raises at import, it must not take the others down
+            reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+            self._problems.append(Problem(origin, reason))
+
+    def _register(self, module: ModuleType, origin: str) -> None:
+        hooks = {name for name in vars(hookspecs) if name.startswith("mirbench_")}
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            is_marked = hasattr(function, "mirbench_impl")
+            if is_marked and name not in hooks:
+                raise PluginError(f"no hook is called {name!r}{_did_you_mean(name, hooks)}")
+            if not is_marked and name in hooks and function.__module__ == module.__name__:
+                raise PluginError(f"{name} lacks the decorator @mirbench.hookimpl")
+        try:
+            self.manager.register(module, name=origin)
+        except pluggy.PluginValidationError as error:
+            raise PluginError(str(error).replace("\n", " ")) from error
+        except ValueError as error:
+            raise PluginError(f"it is registered twice ({error})") from error
+
+    def _collect(self, kind: type[S], hook: str) -> list[tuple[S, str]]:
+        found: list[tuple[S, str]] = []
+        for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+            origin = implementation.plugin_name
+            self._attempt(origin, lambda i=implementation: found.extend(_offers(i, kind)))
+        return found
+
+
+def _offers(implementation: Any, kind: type[S]) -> list[tuple[S, str]]:
+    specs = list(implementation.function())
+    for spec in specs:
+        if not isinstance(spec, kind):
+            raise PluginError(
+                f"{implementation.function.__name__} yields a {type(spec).__name__}; expected {kind.__name__}"
+            )
+    origin = getattr(implementation.plugin, "__name__", implementation.plugin_name)
+    return [(spec, origin) for spec in specs]
+
+
+def _import_file(file: Path) -> ModuleType:
+    name = f"mirbench_file_{file.stem}_{abs(hash(file.resolve()))}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise PluginError("it is not a Python file (.py)")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    module.__name__ = str(file)
+    return module
+
+
+def _did_you_mean(name: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(names), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def plugin_files(given: Sequence[Path]) -> list[Path]:
+    """List the single-file plugins: those given, and those in the environment variable MIRBENCH_PLUGINS."""
+    listed = [Path(item) for item in os.environ.get("MIRBENCH_PLUGINS", "").split(os.pathsep) if item]
+    return list(dict.fromkeys(path.resolve() for path in (*listed, *given)))

@@ -1,0 +1,307 @@
+"""The pipeline: plan, extract, evaluate, report. What fails is told apart and takes nothing else down."""
+
+import os
+import platform
+import socket
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from mirbench.csv_dataset import CsvDataset
+from mirbench.domain import SPLITS, Clip, Dataset, Encoder, Result, Task
+from mirbench.errors import AudioError, MirbenchError, UsageError
+from mirbench.evaluate import Evaluation, evaluate
+from mirbench.extract import Failures, Region, extract
+from mirbench.plugins import Plugins
+from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
+from mirbench.store import FeatureStore
+
+VERSIONED = ("mirbench-audio", "numpy", "scipy", "scikit-learn", "mir_eval", "torch", "soxr", "soundfile")
+MAX_FILES_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a run is told besides its encoders, tasks and data sets.
+
+    Attributes
+    ----------
+    home
+        Where data and features are kept.
+    out
+        Where `records/` lies.
+    seed
+        Of the bootstrap; nothing else in the standard protocol is random.
+    """
+
+    home: Path
+    out: Path
+    device: str = "cpu"
+    workers: int = 2
+    batch_size: int = 16
+    seed: int = 0
+    size: str = "default"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One encoder on one task of one data set."""
+
+    encoder: EncoderSpec
+    task: TaskSpec
+    dataset: DatasetSpec
+
+    def __str__(self) -> str:
+        return f"{self.encoder.name} on {self.task.name} ({self.dataset.name})"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of a run."""
+
+    jobs: tuple[Job, ...]
+    settings: Settings
+
+    @cached_property
+    def run(self) -> str:
+        """A name for the run: date, host and process."""
+        return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{socket.gethostname()}-{os.getpid()}"
+
+    def request(self, task: TaskSpec) -> DatasetRequest:
+        """What a data set is asked for."""
+        return DatasetRequest(
+            task=task.name, size=self.settings.size, home=self.settings.home, workers=self.settings.workers
+        )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that did not end.
+
+    Attributes
+    ----------
+    trace
+        Of a bug; empty where the user can mend it.
+    """
+
+    job: Job
+    reason: str
+    trace: str = ""
+
+
+def make_plan(
+    plugins: Plugins,
+    encoders: Sequence[str],
+    tasks: Sequence[str],
+    settings: Settings,
+    *,
+    datasets: Sequence[str] = (),
+    csv: Path | None = None,
+) -> Plan:
+    """Look everything up and pair it.
+
+    Parameters
+    ----------
+    datasets
+        None: the default of each task. Each named one is used for those of the tasks that it serves.
+    csv
+        A CSV file of the user's instead.
+
+    Raises
+    ------
+    UsageError
+        If a name is unknown, or a task and the data sets do not go together.
+    """
+    task_specs = [plugins.tasks[name] for name in _expand(tasks, plugins.tasks.names)]
+    encoder_specs = [plugins.encoders[name] for name in _expand(encoders, plugins.encoders.names)]
+    if csv is not None and datasets:
+        raise UsageError("--data and --dataset exclude each other")
+    jobs = []
+    for task in task_specs:
+        if csv is not None:
+            chosen = [_csv_spec(csv, task)]
+        else:
+            chosen = _datasets_of(plugins, task, datasets)
+        for dataset in chosen:
+            if csv is None and settings.size not in dataset.sizes:
+                sizes = ", ".join(dataset.sizes)
+                raise UsageError(f"data set {dataset.name!r} has no size {settings.size!r}; it has {sizes}")
+            jobs += [Job(encoder, task, dataset) for encoder in encoder_specs]
+    jobs.sort(key=lambda job: [spec.name for spec in encoder_specs].index(job.encoder.name))
+    return Plan(tuple(jobs), settings)
+
+
+def _expand(names: Sequence[str], every: Sequence[str]) -> Sequence[str]:
+    return list(dict.fromkeys(name for given in names for name in (every if given == "all" else [given])))
+
+
+def _datasets_of(plugins: Plugins, task: TaskSpec, datasets: Sequence[str]) -> list[DatasetSpec]:
+    if not datasets:
+        if task.default_dataset is None:
+            raise UsageError(f"task {task.name!r} has no default data set; name one with --dataset, or use --data")
+        return [plugins.datasets[task.default_dataset]]
+    serving = [spec for spec in map(plugins.datasets.__getitem__, datasets) if task.name in spec.tasks]
+    if not serving:
+        every = [spec.name for spec in plugins.datasets.specs() if task.name in spec.tasks]
+        raise UsageError(f"no references for task {task.name!r} in {', '.join(datasets)}; there are in {', '.join(every)}")
+    return serving
+
+
+def _csv_spec(path: Path, task: TaskSpec) -> DatasetSpec:
+    return DatasetSpec(
+        name=path.stem, tasks=(task.name,), load=lambda request: CsvDataset(path, task.load()), license="the user's own"
+    )
+
+
+def load_dataset(spec: DatasetSpec, request: DatasetRequest) -> Dataset:
+    """Load a data set; an embedded one is made first where it is missing."""
+    if spec.is_embedded and spec.prepare is not None:
+        spec.prepare(request)
+    return spec.load(request)
+
+
+def run(plan: Plan, plugins: Plugins) -> list[Failure]:
+    """Run all jobs, encoder by encoder.
+
+    Returns
+    -------
+    list of Failure
+        Empty if every job ended. Results go to the observers (`mirbench_result`).
+    """
+    plugins.manager.hook.mirbench_run_start(plan=plan)
+    failures: list[Failure] = []
+    datasets: dict[tuple[str, str], Dataset] = {}
+    by_encoder: dict[str, list[Job]] = defaultdict(list)
+    for job in plan.jobs:
+        by_encoder[job.encoder.name].append(job)
+        where = (job.task.name, job.dataset.name)
+        if where not in datasets:
+            with _caught(failures, [other for other in plan.jobs if (other.task.name, other.dataset.name) == where]):
+                datasets[where] = load_dataset(job.dataset, plan.request(job.task))
+    store = FeatureStore(plan.settings.home / "features")
+    for jobs in by_encoder.values():
+        ready = [job for job in jobs if (job.task.name, job.dataset.name) in datasets]
+        if ready:
+            with _caught(failures, ready):
+                _run_encoder(plan, ready, datasets, store, plugins, failures)
+    return failures
+
+
+class _caught:  # noqa: N801
+    """Note what went wrong as a failure of the given jobs (unless it is noted already), and go on."""
+
+    def __init__(self, failures: list[Failure], jobs: Sequence[Job]) -> None:
+        self._failures, self._jobs = failures, jobs
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, Exception):
+            return False  # nothing went wrong, or Ctrl-C
+        is_bug = not isinstance(error, MirbenchError)
+        reason = f"{type(error).__name__}: {error}" if is_bug else str(error)
+        text = "".join(traceback.format_exception(error)) if is_bug else ""
+        self._failures += [Failure(job, reason, text) for job in self._jobs]
+        return True
+
+
+def _run_encoder(
+    plan: Plan,
+    jobs: Sequence[Job],
+    datasets: dict[tuple[str, str], Dataset],
+    store: FeatureStore,
+    plugins: Plugins,
+    failures: list[Failure],
+) -> None:
+    """Encode the clips of all jobs once, then evaluate job by job."""
+    settings = plan.settings
+    encoder = jobs[0].encoder.load(settings.device)
+    tasks = {job: job.task.load() for job in jobs}
+    wanted: dict[Region, frozenset[str]] = {}
+    for job in jobs:
+        for clip in _all_clips(datasets[job.task.name, job.dataset.name]):
+            region = Region.of(clip)
+            wanted[region] = wanted.get(region, frozenset()).union(encoder.readouts(tasks[job].scope))
+    started = time.perf_counter()
+    unread = extract(
+        encoder, wanted, store, title=jobs[0].encoder.name, batch_size=settings.batch_size, workers=settings.workers
+    )
+    seconds = time.perf_counter() - started
+    for job in jobs:
+        with _caught(failures, [job]):
+            dataset = datasets[job.task.name, job.dataset.name]
+            _require_all(dataset, unread)
+            evaluation = evaluate(encoder, tasks[job], dataset, store, settings.seed)
+            for result in _results(plan, job, encoder, tasks[job], dataset, evaluation, seconds):
+                plugins.manager.hook.mirbench_result(result=result)
+
+
+def _all_clips(dataset: Dataset) -> list[Clip]:
+    return [clip for split in SPLITS for clip in dataset.clips(split)]
+
+
+def _require_all(dataset: Dataset, unread: Failures) -> None:
+    """Refuse a data set of which clips could not be read: they are never left out in silence."""
+    problems = [unread[region] for region in map(Region.of, _all_clips(dataset)) if region in unread]
+    if problems:
+        shown = "\n".join(f"  {problem}" for problem in problems[:MAX_FILES_SHOWN])
+        more = f"\n  ... and {len(problems) - MAX_FILES_SHOWN} more" if len(problems) > MAX_FILES_SHOWN else ""
+        raise AudioError(
+            f"{len(problems)} clips of data set {dataset.name!r} cannot be read; mend or remove them, and rerun "
+            f"(what is encoded already is kept)\n{shown}{more}"
+        )
+
+
+def _results(
+    plan: Plan, job: Job, encoder: Encoder, task: Task, dataset: Dataset, evaluation: Evaluation, extract_seconds: float
+) -> list[Result]:
+    choice = evaluation.choice
+    return [
+        Result(
+            run=plan.run,
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            encoder=job.encoder.name,
+            fingerprint=encoder.fingerprint,
+            task=job.task.name,
+            dataset=dataset.name,
+            dataset_version=dataset.version,
+            size=dataset.size,
+            split="test",
+            metric=score.metric.name,
+            is_headline=score.metric is task.metrics[0],
+            value=score.value,
+            low=score.low,
+            high=score.high,
+            n=evaluation.n_clips["test"],
+            n_groups=evaluation.n_groups,
+            n_train=evaluation.n_clips["train"],
+            n_valid=evaluation.n_clips["valid"],
+            protocol=evaluation.protocol,
+            readout=choice.readout,
+            layer=choice.layer,
+            strength=choice.strength,
+            seed=plan.settings.seed,
+            source=score.metric.source,
+            selection={"split": "valid", "criterion": "cross-entropy", "curve": choice.curve},
+            versions=_versions(),
+            seconds={"extract": extract_seconds, **evaluation.seconds},
+        )
+        for score in evaluation.scores
+    ]
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in VERSIONED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,88 @@
+"""What a plugin offers: light records that say what there is, and how to load it.
+
+This module and `mirbench.hookspecs` are all that a plugin needs at import; they take nothing heavier than the standard
+library, so that `mirbench list` answers at once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mirbench.domain import Dataset, Encoder, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSpec:
+    """An encoder that can be loaded.
+
+    Attributes
+    ----------
+    load
+        Called with the device ("cpu", "cuda"); returns the encoder with its weights. Import torch in there.
+    license
+        Of the code, and of the weights where they have their own.
+    """
+
+    name: str
+    load: "Callable[[str], Encoder]"
+    description: str = ""
+    license: str = "unknown"
+    citation: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSpec:
+    """A task that can be loaded.
+
+    Attributes
+    ----------
+    default_dataset
+        What `mirbench run` takes where no data set is named.
+    """
+
+    name: str
+    load: "Callable[[], Task]"
+    default_dataset: str | None = None
+    description: str = ""
+    license: str = "unknown"
+    citation: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetRequest:
+    """What a data set is asked for: one task's references, in one size, with data kept under one folder."""
+
+    task: str
+    size: str
+    home: Path
+    workers: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """A data set that can be loaded.
+
+    Attributes
+    ----------
+    load
+        Called with a request; returns the data set, or raises `DatasetError` saying what to run if it is not there.
+    prepare
+        Called with a request; downloads or renders what `load` needs. None where nothing can be prepared.
+    tasks
+        Names of the tasks for which it has references.
+    """
+
+    name: str
+    load: "Callable[[DatasetRequest], Dataset]"
+    tasks: tuple[str, ...]
+    prepare: "Callable[[DatasetRequest], None] | None" = None
+    sizes: tuple[str, ...] = ("default",)
+    is_embedded: bool = False
+    description: str = ""
+    license: str = "unknown"
+    citation: str = ""
+
+
+Spec = EncoderSpec | TaskSpec | DatasetSpec

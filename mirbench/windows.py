@@ -1,0 +1,136 @@
+"""Networks of fixed input length: windows, batches across clips, stitching."""
+
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+
+from mirbench.domain import Audio, Encoder, Features
+from mirbench.errors import EncoderError
+
+
+@dataclass(frozen=True)
+class WindowFeatures:
+    """What a network heard in a batch of windows."""
+
+    frames: Float[torch.Tensor, "batch layer time dim"]
+    tokens: Mapping[str, Float[torch.Tensor, "batch layer dim"]] = field(default_factory=dict)
+
+
+class WindowedEncoder(Encoder):
+    """A network that takes windows of one length.
+
+    A subclass implements `encode_windows` and sets the attributes below; this class cuts clips into windows on the
+    network's frame grid, fills batches across clips, and puts the frames back together:
+
+    - Consecutive windows start `n_frames - overlap` frames apart; where windows overlap, frames are averaged.
+    - The last window is moved back so that it ends inside the clip; fewer than `hop_length` samples stay unheard.
+    - A clip shorter than a window is padded with zeros; frames centred in the padding are dropped. Tokens still
+      hear the padding.
+    - A clip's tokens are the mean over its windows.
+
+    Attributes
+    ----------
+    window_length, hop_length, offset
+        In samples: length of a window, distance of frames, and centre of a window's first frame.
+    n_frames
+        Frames that the network returns for a window.
+    overlap
+        In frames.
+    device
+        Where windows are put before they are encoded.
+    """
+
+    window_length: int
+    hop_length: int
+    offset: float
+    n_frames: int
+    overlap: int = 0
+    device: str = "cpu"
+
+    @abstractmethod
+    def encode_windows(self, windows: Float32[torch.Tensor, "batch samples"]) -> WindowFeatures:
+        """Run the network; called under `torch.inference_mode`."""
+
+    def encode(self, audio: Audio) -> Features:
+        """Turn one clip into features."""
+        return next(iter(self.encode_all([audio], batch_size=16)))
+
+    def encode_all(self, clips: Iterable[Audio], batch_size: int) -> Iterator[Features]:
+        """Turn clips into features, in their order, with windows of several clips in a batch."""
+        open_clips: deque[_OpenClip] = deque()
+        waiting: list[tuple[_OpenClip, int]] = []
+        for audio in clips:
+            clip = _OpenClip(len(audio), self.starts(len(audio)), self._padded(audio))
+            open_clips.append(clip)
+            for start in clip.starts:
+                waiting.append((clip, start))
+                if len(waiting) == batch_size:
+                    self._encode_waiting(waiting)
+                    waiting = []
+            while open_clips and open_clips[0].is_complete:
+                yield self._stitch(open_clips.popleft())
+        if waiting:
+            self._encode_waiting(waiting)
+        for clip in open_clips:
+            yield self._stitch(clip)
+
+    def starts(self, n_samples: int) -> list[int]:
+        """List where the windows of a clip begin, in samples."""
+        step = (self.n_frames - self.overlap) * self.hop_length
+        last = max(0, n_samples - self.window_length) // self.hop_length * self.hop_length
+        return [*range(0, last, step), last]
+
+    def _padded(self, audio: Audio) -> Audio:
+        missing = max(0, self.window_length - len(audio))
+        return np.pad(audio, (0, missing)) if missing else audio
+
+    def _encode_waiting(self, waiting: "list[tuple[_OpenClip, int]]") -> None:
+        batch = np.stack([clip.audio[start : start + self.window_length] for clip, start in waiting])
+        with torch.inference_mode():
+            heard = self.encode_windows(torch.from_numpy(batch).to(self.device))
+        frames = heard.frames.float().cpu().numpy()
+        tokens = {name: token.float().cpu().numpy() for name, token in heard.tokens.items()}
+        if frames.ndim != 4 or frames.shape[2] != self.n_frames:
+            raise EncoderError(
+                f"encode_windows returned frames of shape {frames.shape}; expected [batch, layer, {self.n_frames}, dim]"
+            )
+        for row, (clip, _) in enumerate(waiting):
+            clip.frames.append(frames[row])
+            clip.tokens.append({name: token[row] for name, token in tokens.items()})
+
+    def _stitch(self, clip: "_OpenClip") -> Features:
+        n_frames = clip.starts[-1] // self.hop_length + self.n_frames
+        n_layers, _, n_dims = clip.frames[0].shape
+        total = np.zeros((n_layers, n_frames, n_dims), dtype=np.float32)
+        count = np.zeros((n_frames, 1), dtype=np.float32)
+        for start, frames in zip(clip.starts, clip.frames, strict=True):
+            place = slice(start // self.hop_length, start // self.hop_length + self.n_frames)
+            total[:, place] += frames
+            count[place] += 1
+        centres = self.offset + np.arange(n_frames) * self.hop_length
+        inside = centres < max(clip.n_samples, self.offset + 1)
+        return Features(
+            frames=(total / count)[:, inside],
+            times=centres[inside] / self.sample_rate,
+            tokens={name: np.mean([token[name] for token in clip.tokens], axis=0) for name in clip.tokens[0]},
+        )
+
+
+@dataclass(eq=False)
+class _OpenClip:
+    """A clip of which some windows may still wait for their batch."""
+
+    n_samples: int
+    starts: list[int]
+    audio: Audio
+    frames: list[np.ndarray] = field(default_factory=list)
+    tokens: list[dict[str, np.ndarray]] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.frames) == len(self.starts)
