@@ -1,0 +1,409 @@
+"""The command line. Nothing heavy is imported before a command needs it."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from mirbench import __version__
+from mirbench.errors import MirbenchError, UsageError
+from mirbench.hookspecs import hookimpl
+from mirbench.plugins import Plugins, plugin_files
+from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, Spec, TaskSpec
+
+if TYPE_CHECKING:
+    from mirbench.domain import Result
+    from mirbench.run import Failure, Plan
+
+F = TypeVar("F", bound=Callable[..., Any])
+DONE, FAILED, USAGE = 0, 1, 2
+
+
+class Names(click.ParamType):
+    """A list of names, separated by commas."""
+
+    name = "NAME[,NAME]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Split at commas."""
+        return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def plugin_option(command: F) -> F:
+    """Add --plugin."""
+    return click.option(
+        "--plugin",
+        "plugin_paths",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        help="A Python file to load as a plugin; also MIRBENCH_PLUGINS.",
+    )(command)
+
+
+def home_option(command: F) -> F:
+    """Add --home."""
+    return click.option(
+        "--home",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Where data and features are kept; also MIRBENCH_HOME.",
+    )(command)
+
+
+def size_option(command: F) -> F:
+    """Add --size."""
+    return click.option("--size", default="default", show_default=True, help="Size of embedded data sets, e.g. small.")(
+        command
+    )
+
+
+def workers_option(command: F) -> F:
+    """Add --workers."""
+    return click.option("--workers", type=click.IntRange(min=1), help="Processes and threads; default: one a core.")(
+        command
+    )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mirbench")
+def cli() -> None:
+    """Ask what a frozen audio encoder hears."""
+
+
+@cli.command("list")
+@click.argument("kind", type=click.Choice(["encoders", "tasks", "datasets"]), required=False)
+@plugin_option
+def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
+    """List encoders, tasks and data sets, and plugins that cannot be used."""
+    plugins = Plugins(plugin_files(plugin_paths))
+    for title, catalog in (("encoders", plugins.encoders), ("tasks", plugins.tasks), ("datasets", plugins.datasets)):
+        if kind in (None, title):
+            specs: Sequence[Spec] = catalog.specs()
+            click.secho(title, bold=True)
+            width = max((len(spec.name) for spec in specs), default=0)
+            for spec in specs:
+                click.echo(f"  {spec.name:<{width}}  {spec.description}")
+            for conflict in catalog.conflicts():
+                click.secho(f"  {conflict}", fg="red", err=True)
+    _report_problems(plugins)
+
+
+@cli.command("run")
+@click.option("--encoder", "encoders", type=Names(), required=True, help="Encoders, or all.")
+@click.option("--task", "tasks", type=Names(), required=True, help="Tasks, or all.")
+@click.option("--dataset", "datasets", type=Names(), default="", help="Data sets; default: each task's own.")
+@click.option("--data", "csv", type=click.Path(path_type=Path), help="A CSV file that lists your own recordings.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="results", show_default=True)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Windows in a batch.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
+@home_option
+@size_option
+@workers_option
+@plugin_option
+def run_command(
+    encoders: list[str],
+    tasks: list[str],
+    datasets: list[str],
+    csv: Path | None,
+    out: Path,
+    device: str,
+    dry_run: bool,
+    home: Path | None,
+    workers: int | None,
+    plugin_paths: Sequence[Path],
+    **settings: Any,
+) -> None:
+    """Evaluate encoders on tasks: features, linear probe, metrics, records.
+
+    What is computed is kept: run again after an interruption, and it goes on.
+    """
+    plugins = Plugins(plugin_files(plugin_paths))
+    _report_problems(plugins)
+    from mirbench.run import Settings, make_plan, run
+
+    full = Settings(
+        home=find_home(home), out=out, device=find_device(device), workers=workers or os.cpu_count() or 1, **settings
+    )  # fmt: skip
+    plan = make_plan(plugins, encoders, tasks, full, datasets=datasets, csv=csv)
+    if dry_run:
+        _print_plan(plan)
+        return
+    from mirbench.record import RecordWriter
+
+    table = ResultTable()
+    writer = RecordWriter(out / "records", plan.run)
+    plugins.observe(writer)
+    plugins.observe(table)
+    failures = run(plan, plugins)
+    if table.results:
+        click.echo(table.text())
+        click.echo(f"records: {writer.path}")
+    _report_failures(failures, len(plan.jobs))
+    if failures:
+        sys.exit(FAILED)
+
+
+@cli.command("leaderboard")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="results", show_default=True)
+def leaderboard_command(out: Path) -> None:
+    """Write OUT/leaderboard.csv from OUT/records, and print its headline numbers."""
+    from mirbench.leaderboard import latest, write_leaderboard
+    from mirbench.record import read_records
+
+    results = read_records(out / "records")
+    if not results:
+        raise UsageError(f"no records in {out / 'records'}; 'mirbench run' writes them")
+    path = out / "leaderboard.csv"
+    write_leaderboard(results, path)
+    table = ResultTable()
+    table.results = [result for result in latest(results) if result.is_headline]
+    click.echo(table.text())
+    click.echo(f"written: {path}")
+
+
+@cli.group("data")
+def data_group() -> None:
+    """List, prepare and find data sets."""
+
+
+@data_group.command("list")
+@home_option
+@plugin_option
+def data_list(home: Path | None, plugin_paths: Sequence[Path]) -> None:
+    """List data sets, their tasks and whether they are on this machine."""
+    plugins = Plugins(plugin_files(plugin_paths))
+    for spec in plugins.datasets.specs():
+        states = [f"{size}: {'here' if _is_here(spec, size, find_home(home)) else 'not here'}" for size in spec.sizes]
+        click.echo(f"{spec.name}  tasks {', '.join(spec.tasks)}  ({', '.join(states)})\n  {spec.description}")
+    _report_problems(plugins)
+
+
+@data_group.command("prepare")
+@click.argument("name")
+@home_option
+@size_option
+@workers_option
+@plugin_option
+def data_prepare(
+    name: str, home: Path | None, size: str, workers: int | None, plugin_paths: Sequence[Path]
+) -> None:
+    """Download or render a data set; continues where it was interrupted."""
+    spec = Plugins(plugin_files(plugin_paths)).datasets[name]
+    if size not in spec.sizes:
+        raise UsageError(f"data set {name!r} has no size {size!r}; it has {', '.join(spec.sizes)}")
+    if spec.prepare is None:
+        raise UsageError(f"data set {name!r} cannot be prepared by mirbench; see 'mirbench info {name}'")
+    click.echo(f"licence: {spec.license}", err=True)
+    request = _request(spec, size, find_home(home), workers or os.cpu_count() or 1)
+    spec.prepare(request)
+    _print_dataset(spec, request)
+
+
+@data_group.command("path")
+@click.argument("name", required=False)
+@home_option
+@plugin_option
+def data_path(name: str | None, home: Path | None, plugin_paths: Sequence[Path]) -> None:
+    """Print the folder in which data sets (or the named one) are kept."""
+    folder = find_home(home) / "data"
+    click.echo(folder / Plugins(plugin_files(plugin_paths)).datasets[name].name if name else folder)
+
+
+@cli.command("info")
+@click.argument("name")
+@home_option
+@plugin_option
+def info_command(name: str, home: Path | None, plugin_paths: Sequence[Path]) -> None:
+    """Show licence, citation and details of an encoder, a task or a data set."""
+    spec = Plugins(plugin_files(plugin_paths)).find(name)
+    click.echo(f"{spec.name}: {spec.description}")
+    click.echo(f"licence: {spec.license}")
+    click.echo(f"citation: {spec.citation or 'none given'}")
+    if isinstance(spec, EncoderSpec):
+        _print_encoder(spec)
+    elif isinstance(spec, TaskSpec):
+        _print_task(spec)
+    else:
+        for size in spec.sizes:
+            _print_dataset(spec, _request(spec, size, find_home(home), 1))
+
+
+@cli.command("check")
+@click.argument("name")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@home_option
+@size_option
+@workers_option
+@plugin_option
+def check_command(
+    name: str, device: str, home: Path | None, size: str, workers: int | None, plugin_paths: Sequence[Path]
+) -> None:
+    """Run the conformance checks on an encoder, a task or a data set."""
+    from mirbench.testing import checks_of
+
+    spec = Plugins(plugin_files(plugin_paths)).find(name)
+    request = None
+    if isinstance(spec, DatasetSpec):
+        request = _request(spec, size, find_home(home), workers or os.cpu_count() or 1)
+    n_failed = 0
+    for check in checks_of(spec, device=find_device(device), request=request):
+        problem = check.problem()
+        n_failed += problem is not None
+        click.secho(f"{'pass' if problem is None else 'FAIL'}  {check.name}", fg=None if problem is None else "red")
+        if problem is not None:
+            click.echo(f"      {problem}")
+    if n_failed:
+        sys.exit(FAILED)
+
+
+def find_home(given: Path | None) -> Path:
+    """Choose the folder for data and features: --home, MIRBENCH_HOME, or the user's cache."""
+    if given is not None:
+        return given
+    if os.environ.get("MIRBENCH_HOME"):
+        return Path(os.environ["MIRBENCH_HOME"])
+    from platformdirs import user_cache_path
+
+    return user_cache_path("mirbench")
+
+
+def find_device(given: str) -> str:
+    """Turn auto into cuda or cpu."""
+    if given == "cpu":
+        return given
+    import torch
+
+    has_cuda = torch.cuda.is_available()
+    if given == "cuda" and not has_cuda:
+        raise UsageError("--device cuda, but torch finds no CUDA device here; use --device cpu")
+    return "cuda" if has_cuda else "cpu"
+
+
+class ResultTable:
+    """Collect results and print them, one row for an encoder on a task."""
+
+    def __init__(self) -> None:
+        self.results: list[Result] = []
+
+    @hookimpl
+    def mirbench_result(self, result: "Result") -> None:
+        """Remember a number for the table."""
+        self.results.append(result)
+
+    def text(self) -> str:
+        """Lay the table out."""
+        from tabulate import tabulate
+
+        rows: dict[tuple[str, ...], dict[str, str]] = {}
+        for result in self.results:
+            where = (result.task, f"{result.dataset} ({result.size})", result.encoder)
+            row = rows.setdefault(where, dict(zip(("task", "data set", "encoder"), where, strict=True)))
+            row[result.metric] = _format(result)
+            row["readout, layer"] = f"{result.readout}, {result.layer}"
+            row["n"] = str(result.n)
+        return tabulate(list(rows.values()), headers="keys", disable_numparse=True)
+
+
+def _format(result: "Result") -> str:
+    if result.is_headline:
+        return f"{result.value:.3f} [{result.low:.3f}, {result.high:.3f}]"
+    return f"{result.value:.0f}" if result.value == int(result.value) > 1 else f"{result.value:.3f}"
+
+
+def _report_problems(plugins: Plugins) -> None:
+    for problem in plugins.problems:
+        click.secho(f"mirbench: {problem}", fg="yellow", err=True)
+
+
+def _report_failures(failures: "Sequence[Failure]", n_jobs: int) -> None:
+    shown: set[str] = set()
+    for failure in failures:
+        again = failure.reason in shown
+        click.secho(f"failed: {failure.job}: {'as above' if again else failure.reason}", fg="red", err=True)
+        if failure.trace and not again:
+            click.echo(failure.trace, err=True)
+        shown.add(failure.reason)
+    if failures:
+        click.echo(f"{n_jobs - len(failures)} of {n_jobs} done, {len(failures)} failed", err=True)
+
+
+def _print_plan(plan: "Plan") -> None:
+    from mirbench.domain import SPLITS
+    from mirbench.evaluate import clip_duration
+
+    for job in plan.jobs:
+        try:
+            dataset = job.dataset.load(plan.request(job.task))
+        except MirbenchError as error:
+            state = "will be prepared first" if job.dataset.is_embedded else str(error)
+        else:
+            clips = [clip for split in SPLITS for clip in dataset.clips(split)]
+            state = f"{len(clips)} clips, {sum(map(clip_duration, clips)) / 3600:.2f} h"
+        click.echo(f"{job}: {state}")
+
+
+def _is_here(spec: DatasetSpec, size: str, home: Path) -> bool:
+    try:
+        spec.load(_request(spec, size, home, 1))
+    except MirbenchError:
+        return False
+    return True
+
+
+def _request(spec: DatasetSpec, size: str, home: Path, workers: int) -> DatasetRequest:
+    return DatasetRequest(task=spec.tasks[0], size=size, home=home, workers=workers)
+
+
+def _print_encoder(spec: EncoderSpec) -> None:
+    encoder = spec.load("cpu")
+    click.echo(f"parameters: {encoder.n_parameters if encoder.n_parameters is not None else 'none'}")
+    click.echo(f"sample rate: {encoder.sample_rate} Hz")
+    click.echo(f"readouts: frames; of clips {', '.join(encoder.readouts('clip'))}")
+    click.echo(f"fingerprint: {encoder.fingerprint}")
+
+
+def _print_task(spec: TaskSpec) -> None:
+    task = spec.load()
+    click.echo(f"scope: {task.scope}, {task.objective}")
+    click.echo(f"CSV column: {task.label_column}")
+    click.echo(f"labels ({len(task.labels)}): {', '.join(task.labels)}")
+    click.echo(f"default data set: {spec.default_dataset or 'none'}")
+    for metric in task.metrics:
+        click.echo(f"metric {metric.name}: {metric.source}")
+
+
+def _print_dataset(spec: DatasetSpec, request: DatasetRequest) -> None:
+    from mirbench.domain import SPLITS
+
+    try:
+        dataset = spec.load(request)
+    except MirbenchError as error:
+        click.echo(f"{request.size}: {error}")
+        return
+    counts = ", ".join(f"{len(dataset.clips(split))} {split}" for split in SPLITS)
+    click.echo(f"{request.size}: {counts} clips, version {dataset.version}")
+
+
+def main() -> None:
+    """Run the command line: exit 0 if all is done, 1 for an error that the user can mend, 2 for wrong usage."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(USAGE)
+    except click.Abort:
+        _say_interrupted()
+    except KeyboardInterrupt:
+        _say_interrupted()
+    except MirbenchError as error:
+        click.secho(f"mirbench: {error}", fg="red", err=True)
+        sys.exit(USAGE if isinstance(error, UsageError) else FAILED)
+
+
+def _say_interrupted() -> None:
+    click.echo("\nmirbench: interrupted; run the same command again to go on", err=True)
+    sys.exit(130)

@@ -1,0 +1,1 @@
+"""Front ends and, for self-supervised encoders, what they share. A library: it offers no encoder itself."""

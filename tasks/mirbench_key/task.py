@@ -1,0 +1,96 @@
+"""Key: in which of the 24 major and minor keys is this clip?
+
+Conventions
+-----------
+Keys are spelled as mir_eval spells them: ``"C# minor"``, ``"Bb major"``. Enharmonic names mean the same key; the
+vocabulary has one of them.
+
+Metrics
+-------
+- ``weighted_score`` (headline): the MIREX key score, `mir_eval.key.weighted_score`: 1 for the right key, 0.5 for a
+  perfect fifth, 0.3 for the relative and 0.2 for the parallel key. The version of mir_eval is pinned because its rule
+  for fifths changed: in 0.8.2 only an estimate a fifth *above* the reference scores 0.5 (reference C major, estimate
+  G major); a fifth below scores 0.
+- ``accuracy``: share of clips with the right key, `mir_eval` score of 1.
+- ``fifth_errors``, ``relative_errors``, ``parallel_errors``: how many clips scored 0.5, 0.3 and 0.2;
+  ``other_errors``: how many scored 0.
+
+References
+----------
+Raffel et al., mir_eval: A transparent implementation of common MIR metrics, ISMIR 2014.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+
+from mirbench.domain import ClipMetric, Task
+
+TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+SOURCE = "mir_eval 0.8.2 key.weighted_score"
+
+
+def weighted_score(reference: str, estimate: str) -> float:
+    """Score one estimate; an empty one counts as mir_eval's "X" (no key)."""
+    from mir_eval.key import weighted_score
+
+    return float(weighted_score(reference, estimate or "X"))
+
+
+def has_score(reference: str, estimate: str, value: float) -> float:
+    """Say whether an estimate has this weighted score: 1 or 0."""
+    return float(weighted_score(reference, estimate) == value)
+
+
+class KeyTask(Task):
+    """The key task; references and estimates are strings such as "C# minor"."""
+
+    name = "key"
+    scope = "clip"
+    objective = "multiclass"
+    label_column = "key"
+    labels = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in TONICS)
+    metrics = (
+        ClipMetric("weighted_score", weighted_score, SOURCE),
+        ClipMetric("accuracy", partial(has_score, value=1.0), f"{SOURCE} = 1"),
+        *(
+            ClipMetric(
+                f"{kind}_errors",
+                partial(has_score, value=value),
+                f"{SOURCE} = {value}",
+                aggregate="sum",
+                best=0.0,
+                worst=float("inf"),
+            )
+            for kind, value in {"fifth": 0.5, "relative": 0.3, "parallel": 0.2, "other": 0.0}.items()
+        ),
+    )
+
+    def read_reference(self, text: str, folder: Path) -> str:
+        """Read a key; every spelling that mir_eval knows is taken."""
+        from mir_eval.key import split_key_string, validate_key
+
+        try:
+            validate_key(text)
+            tonic, mode = split_key_string(text)
+        except ValueError as error:
+            raise ValueError(f"key {text!r} is not spelled as 'C# minor' or 'Bb major'") from error
+        if tonic is None or mode not in ("major", "minor"):
+            raise ValueError(f"key {text!r}; expected a tonic and 'major' or 'minor'")
+        return f"{TONICS[tonic]} {mode}"
+
+    def target(self, reference: str, times: Float64[np.ndarray, "time"]) -> Int64[np.ndarray, ""]:
+        """Give the index of the key."""
+        return np.array(self.labels.index(self.read_reference(reference, Path())), dtype=np.int64)
+
+    def decode(
+        self, logits: Float32[np.ndarray, "label"], times: Float64[np.ndarray, "time"], duration: float
+    ) -> str:
+        """Name the key with the largest logit."""
+        return self.labels[int(logits.argmax())]
+
+    def example(self, random: np.random.Generator) -> tuple[str, float]:
+        """Draw a key."""
+        return self.labels[random.integers(len(self.labels))], 20.0
