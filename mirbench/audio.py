@@ -65,7 +65,9 @@ def load(
         tolerance = round(0.01 * native)
         if first < 0 or first >= total or last > total + tolerance or last <= first:
             end = "the end" if duration is None else f"{start + duration:.3f} s"
-            raise AudioError(f"{path}: the region from {start:.3f} s to {end} does not lie in its {total / native:.3f} s")
+            raise AudioError(
+                f"{path}: the region from {start:.3f} s to {end} does not lie in its {total / native:.3f} s"
+            )
         last = min(last, total)
         samples = _read(file, path, first, last)
     if not samples.any() and not _has_signal(path):

@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 DONE, FAILED, USAGE = 0, 1, 2
 
 
-class Names(click.ParamType):
+class Names(click.ParamType[list[str]]):
     """A list of names, separated by commas."""
 
     name = "NAME[,NAME]"
@@ -188,9 +188,7 @@ def data_list(home: Path | None, plugin_paths: Sequence[Path]) -> None:
 @size_option
 @workers_option
 @plugin_option
-def data_prepare(
-    name: str, home: Path | None, size: str, workers: int | None, plugin_paths: Sequence[Path]
-) -> None:
+def data_prepare(name: str, home: Path | None, size: str, workers: int | None, plugin_paths: Sequence[Path]) -> None:
     """Download or render a data set; continues where it was interrupted."""
     spec = Plugins(plugin_files(plugin_paths)).datasets[name]
     if size not in spec.sizes:
@@ -243,14 +241,18 @@ def check_command(
     name: str, device: str, home: Path | None, size: str, workers: int | None, plugin_paths: Sequence[Path]
 ) -> None:
     """Run the conformance checks on an encoder, a task or a data set."""
+    from mirbench.run import load_dataset
     from mirbench.testing import checks_of
 
-    spec = Plugins(plugin_files(plugin_paths)).find(name)
-    request = None
+    plugins = Plugins(plugin_files(plugin_paths))
+    spec = plugins.find(name)
+    options: dict[str, Any] = {"device": find_device(device)}
     if isinstance(spec, DatasetSpec):
         request = _request(spec, size, find_home(home), workers or os.cpu_count() or 1)
+        load_dataset(spec, request)
+        options = {"request": request, "task": plugins.tasks[request.task].load()}
     n_failed = 0
-    for check in checks_of(spec, device=find_device(device), request=request):
+    for check in checks_of(spec, **options):
         problem = check.problem()
         n_failed += problem is not None
         click.secho(f"{'pass' if problem is None else 'FAIL'}  {check.name}", fg=None if problem is None else "red")
@@ -311,7 +313,7 @@ class ResultTable:
 def _format(result: "Result") -> str:
     if result.is_headline:
         return f"{result.value:.3f} [{result.low:.3f}, {result.high:.3f}]"
-    return f"{result.value:.0f}" if result.value == int(result.value) > 1 else f"{result.value:.3f}"
+    return f"{result.value:.0f}" if result.aggregate == "sum" else f"{result.value:.3f}"
 
 
 def _report_problems(plugins: Plugins) -> None:

@@ -91,14 +91,13 @@ class Features:
         if name == "frames":
             return self.frames
         if name == "mean":
-            return self.frames.mean(axis=1)
+            return np.asarray(self.frames.mean(axis=1))
         if name == "mean and deviation":
             return np.concatenate([self.frames.mean(axis=1), self.frames.std(axis=1)], axis=-1)
         if name in self.tokens:
             return self.tokens[name]
         if name == MEAN_OF_TOKENS and self.tokens:
-            mean: np.ndarray = np.mean(list(self.tokens.values()), axis=0)
-            return mean
+            return np.asarray(np.mean(list(self.tokens.values()), axis=0))
         known = ["frames", "mean", "mean and deviation", *self.tokens, *([MEAN_OF_TOKENS] if self.tokens else [])]
         raise EncoderError(f"no readout {name!r}; there are {', '.join(known)}")
 
@@ -206,6 +205,7 @@ class SetMetric:
     source: str
     best: float = 1.0
     worst: float = 0.0
+    aggregate: ClassVar[Literal["set"]] = "set"
 
 
 Metric = ClipMetric | SetMetric
@@ -254,6 +254,10 @@ class Task(ABC):
         """Turn the probe's output into an estimate, of the same type as a reference."""
 
     @abstractmethod
+    def empty(self) -> Any:
+        """Give the estimate that says nothing, such as no beats at all."""
+
+    @abstractmethod
     def example(self, random: np.random.Generator) -> tuple[Any, float]:
         """Make up a plausible reference and a clip's duration, for the conformance checks."""
 
@@ -264,6 +268,8 @@ class Result:
 
     Attributes
     ----------
+    aggregate
+        How clips make the value: "mean", "sum" (a count), or "set" (scored together).
     low, high
         The 95 % interval by bootstrap over groups.
     n, n_groups
@@ -283,6 +289,7 @@ class Result:
     split: str
     metric: str
     is_headline: bool
+    aggregate: str
     value: float
     low: float
     high: float

@@ -77,9 +77,7 @@ def evaluate(encoder: Encoder, task: Task, dataset: Dataset, store: FeatureStore
     started = time.perf_counter()
     choice = choose(encoder, task, clips["train"], clips["valid"], store)
     fitted = time.perf_counter()
-    estimates = [
-        _estimate(encoder, task, choice, clip, store) for clip in clips["test"]
-    ]
+    estimates = [_estimate(encoder, task, choice, clip, store) for clip in clips["test"]]
     scores = score(task, clips["test"], estimates, seed)
     return Evaluation(
         scores=scores,
@@ -91,9 +89,7 @@ def evaluate(encoder: Encoder, task: Task, dataset: Dataset, store: FeatureStore
     )
 
 
-def choose(
-    encoder: Encoder, task: Task, train: Sequence[Clip], valid: Sequence[Clip], store: FeatureStore
-) -> Choice:
+def choose(encoder: Encoder, task: Task, train: Sequence[Clip], valid: Sequence[Clip], store: FeatureStore) -> Choice:
     """Fit every readout, layer and strength on train; keep the one with the lowest cross-entropy on valid."""
     curve: list[tuple[str, int, float, float]] = []
     best: tuple[float, Probe, str, int, float] | None = None
@@ -119,7 +115,11 @@ def score(task: Task, clips: Sequence[Clip], estimates: Sequence[object], seed: 
 
 
 def _score(
-    metric: Metric, references: Sequence[object], estimates: Sequence[object], groups: Int64[np.ndarray, "clip"], seed: int
+    metric: Metric,
+    references: Sequence[object],
+    estimates: Sequence[object],
+    groups: Int64[np.ndarray, "clip"],
+    seed: int,
 ) -> Score:
     if isinstance(metric, ClipMetric):
         values = np.array([metric.score(*pair) for pair in zip(references, estimates, strict=True)], dtype=np.float64)

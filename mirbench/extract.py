@@ -48,7 +48,9 @@ class Region:
         except OSError as error:
             raise AudioError(f"{self.path}: {error.strerror}") from error
         if self.sha256 not in (None, found):
-            raise AudioError(f"{self.path}: its content has changed (SHA-256 {found[:12]}, expected {self.sha256[:12]})")
+            raise AudioError(
+                f"{self.path}: its content has changed (SHA-256 {found[:12]}, expected {self.sha256[:12]})"
+            )
         return FeatureKey(encoder.fingerprint, found, self.start, self.duration, readout)
 
 

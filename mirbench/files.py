@@ -4,7 +4,7 @@ import hashlib
 import os
 import tempfile
 import time
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 SECONDS_BEFORE_SWEEPING = 3600.0
@@ -43,7 +43,7 @@ def content_hash(path: Path) -> str:
     return _hash_file(path, status.st_size, status.st_mtime_ns)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _hash_file(path: Path, size: int, mtime_ns: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +20,7 @@ from mirbench.errors import PluginError, UsageError
 from mirbench.specs import DatasetSpec, EncoderSpec, Spec, TaskSpec
 
 GROUP = "mirbench"
-S = TypeVar("S", EncoderSpec, TaskSpec, DatasetSpec)
+S = TypeVar("S", bound=Spec)
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Plugins:
         self._problems: list[Problem] = []
         for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
             origin = f"{entry.name!r} of {entry.dist.name} {entry.dist.version}" if entry.dist else repr(entry.name)
-            self._attempt(origin, lambda entry=entry, origin=origin: self._register(entry.load(), origin))
+            self._attempt(origin, partial(self._register, entry.load, origin))
         for file in files:
             self._load_file(file)
         self._encoders = self._collect(EncoderSpec, "mirbench_encoders")
@@ -143,17 +144,14 @@ class Plugins:
 
     def find(self, name: str) -> Spec:
         """Look a name up among encoders, tasks and data sets."""
-        for catalog in (self.encoders, self.tasks, self.datasets):
-            if name in catalog.names:
-                return catalog[name]
-        every = [(spec, module) for found in (self._encoders, self._tasks, self._datasets) for spec, module in found]
-        return Catalog("name", tuple(every), tuple(self._problems))[name]
+        found: list[tuple[Spec, str]] = [*self._encoders, *self._tasks, *self._datasets]
+        return Catalog[Spec]("name", tuple(found), tuple(self._problems))[name]
 
     def _load_file(self, file: Path) -> None:
         if not file.is_file():
             raise PluginError(f"no plugin file {file}")
         n_before = len(self._problems)
-        self._attempt(str(file), lambda: self._register(_import_file(file), str(file)))
+        self._attempt(str(file), partial(self._register, partial(_import_file, file), str(file)))
         if len(self._problems) > n_before:
             raise PluginError(str(self._problems[-1]))
 
@@ -164,7 +162,8 @@ class Plugins:
             reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
             self._problems.append(Problem(origin, reason))
 
-    def _register(self, module: ModuleType, origin: str) -> None:
+    def _register(self, load: Callable[[], ModuleType], origin: str) -> None:
+        module = load()
         hooks = {name for name in vars(hookspecs) if name.startswith("mirbench_")}
         for name, function in inspect.getmembers(module, inspect.isfunction):
             is_marked = hasattr(function, "mirbench_impl")
@@ -183,11 +182,11 @@ class Plugins:
         found: list[tuple[S, str]] = []
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
             origin = implementation.plugin_name
-            self._attempt(origin, lambda i=implementation: found.extend(_offers(i, kind)))
+            self._attempt(origin, partial(_add_offers, implementation, kind, found))
         return found
 
 
-def _offers(implementation: Any, kind: type[S]) -> list[tuple[S, str]]:
+def _add_offers(implementation: Any, kind: type[S], found: list[tuple[S, str]]) -> None:
     specs = list(implementation.function())
     for spec in specs:
         if not isinstance(spec, kind):
@@ -195,7 +194,7 @@ def _offers(implementation: Any, kind: type[S]) -> list[tuple[S, str]]:
                 f"{implementation.function.__name__} yields a {type(spec).__name__}; expected {kind.__name__}"
             )
     origin = getattr(implementation.plugin, "__name__", implementation.plugin_name)
-    return [(spec, origin) for spec in specs]
+    found += [(spec, origin) for spec in specs]
 
 
 def _import_file(file: Path) -> ModuleType:

@@ -113,7 +113,9 @@ def _multilabel_path(
         )
 
 
-def _binary_path(rows: np.ndarray, target: np.ndarray, strengths: Sequence[float]) -> Iterator[tuple[np.ndarray, float]]:
+def _binary_path(
+    rows: np.ndarray, target: np.ndarray, strengths: Sequence[float]
+) -> Iterator[tuple[np.ndarray, float]]:
     if len(np.unique(target)) < 2:
         always = -UNSEEN_LOGIT if target[0] else UNSEEN_LOGIT
         yield from [(np.zeros(rows.shape[1]), always)] * len(strengths)

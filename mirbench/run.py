@@ -124,10 +124,7 @@ def make_plan(
         raise UsageError("--data and --dataset exclude each other")
     jobs = []
     for task in task_specs:
-        if csv is not None:
-            chosen = [_csv_spec(csv, task)]
-        else:
-            chosen = _datasets_of(plugins, task, datasets)
+        chosen = [_csv_spec(csv, task)] if csv is not None else _datasets_of(plugins, task, datasets)
         for dataset in chosen:
             if csv is None and settings.size not in dataset.sizes:
                 sizes = ", ".join(dataset.sizes)
@@ -149,7 +146,9 @@ def _datasets_of(plugins: Plugins, task: TaskSpec, datasets: Sequence[str]) -> l
     serving = [spec for spec in map(plugins.datasets.__getitem__, datasets) if task.name in spec.tasks]
     if not serving:
         every = [spec.name for spec in plugins.datasets.specs() if task.name in spec.tasks]
-        raise UsageError(f"no references for task {task.name!r} in {', '.join(datasets)}; there are in {', '.join(every)}")
+        raise UsageError(
+            f"no references for task {task.name!r} in {', '.join(datasets)}; there are in {', '.join(every)}"
+        )
     return serving
 
 
@@ -276,6 +275,7 @@ def _results(
             split="test",
             metric=score.metric.name,
             is_headline=score.metric is task.metrics[0],
+            aggregate=score.metric.aggregate,
             value=score.value,
             low=score.low,
             high=score.high,

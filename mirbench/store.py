@@ -69,9 +69,7 @@ class FeatureStore:
         with self._open(key) as file:
             return int(file.get_slice("values").get_shape()[0])
 
-    def read(
-        self, key: FeatureKey, layer: int
-    ) -> tuple[Float32[np.ndarray, "*time dim"], Float64[np.ndarray, "time"]]:
+    def read(self, key: FeatureKey, layer: int) -> tuple[Float32[np.ndarray, "*time dim"], Float64[np.ndarray, "time"]]:
         """Read one layer, and the frame times of the clip."""
         with self._open(key) as file:
             return file.get_slice("values")[layer], file.get_tensor("times")
@@ -81,4 +79,6 @@ class FeatureStore:
         try:
             return safe_open(path, framework="numpy")
         except (SafetensorError, OSError) as error:
-            raise MirbenchError(f"stored features {path} cannot be read ({error}); delete the file and rerun") from error
+            raise MirbenchError(
+                f"stored features {path} cannot be read ({error}); delete the file and rerun"
+            ) from error

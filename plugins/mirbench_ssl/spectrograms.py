@@ -29,7 +29,7 @@ def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> Float32[np.ndarray
     rise = (frequencies - corners[:-2, None]) / np.diff(corners)[:-1, None]
     fall = (corners[2:, None] - frequencies) / np.diff(corners)[1:, None]
     filters = np.maximum(0, np.minimum(rise, fall)) * (2 / (corners[2:] - corners[:-2]))[:, None]
-    return filters.astype(np.float32)
+    return np.asarray(filters, dtype=np.float32)
 
 
 def _hz_to_mel(hz: float) -> float:
@@ -40,8 +40,7 @@ def _hz_to_mel(hz: float) -> float:
 
 def _mel_to_hz(mel: Float64[np.ndarray, "corner"]) -> Float64[np.ndarray, "corner"]:
     from_break = mel - MEL_BREAK_HZ / MEL_LINEAR_HZ
-    hz: np.ndarray = np.where(from_break < 0, mel * MEL_LINEAR_HZ, MEL_BREAK_HZ * np.exp(from_break * MEL_LOG_STEP))
-    return hz
+    return np.where(from_break < 0, mel * MEL_LINEAR_HZ, MEL_BREAK_HZ * np.exp(from_break * MEL_LOG_STEP))
 
 
 class MelSpectrogram(torch.nn.Module):
@@ -56,7 +55,12 @@ class MelSpectrogram(torch.nn.Module):
     def forward(self, audio: Float[torch.Tensor, "batch samples"]) -> Float[torch.Tensor, "batch mel time"]:
         """Compute the spectrogram."""
         spectrum = torch.stft(
-            audio, self.n_fft, self.hop_length, window=self.get_buffer("window"), pad_mode="constant", return_complex=True
+            audio,
+            self.n_fft,
+            self.hop_length,
+            window=self.get_buffer("window"),
+            pad_mode="constant",
+            return_complex=True,
         )
         power = spectrum.abs().square()[..., : n_frames(audio.shape[-1], self.hop_length)]
         return torch.matmul(self.get_buffer("filters"), power)
@@ -85,7 +89,7 @@ class ConstantQ:
         self.q = 1 / (2 ** (1 / bins_per_octave) - 1)
         if self.frequencies[-1] * (1 + self.HALF_WIDTH / self.q) > sample_rate / 2:
             raise ValueError(f"the highest bin, {self.frequencies[-1]:.0f} Hz, is too close to half the sample rate")
-        if self.HALF_WIDTH > self.q:
+        if self.q < self.HALF_WIDTH:
             raise ValueError(f"{bins_per_octave} bins an octave are too few; expected 12 or more")
         self._bands = lru_cache(maxsize=4)(self._make_bands)
 
@@ -97,9 +101,11 @@ class ConstantQ:
         n_fft = -(-(n_samples + longest) // multiple) * multiple
         spectrum = torch.fft.rfft(audio, n_fft)
         n_folded = n_fft // self.hop_length
-        folded = torch.stack([_fold(spectrum, first, band.to(audio.device), n_folded) for first, band in self._bands(n_fft)], 1)
+        folded = torch.stack(
+            [_fold(spectrum, first, band.to(audio.device), n_folded) for first, band in self._bands(n_fft)], 1
+        )
         frames = torch.fft.ifft(folded) / self.hop_length
-        return frames[..., : n_frames(n_samples, self.hop_length)].abs()
+        return torch.abs(frames[..., : n_frames(n_samples, self.hop_length)])
 
     def _make_bands(self, n_fft: int) -> Sequence[tuple[int, Float32[torch.Tensor, "band"]]]:
         bands = []
@@ -114,7 +120,7 @@ class ConstantQ:
 
 def _hann_spectrum(offset: Float64[np.ndarray, "band"]) -> Float64[np.ndarray, "band"]:
     """Fourier transform of a Hann window of unit length and unit sum."""
-    return np.sinc(offset) + 0.5 * np.sinc(offset - 1) + 0.5 * np.sinc(offset + 1)
+    return np.asarray(np.sinc(offset) + 0.5 * np.sinc(offset - 1) + 0.5 * np.sinc(offset + 1))
 
 
 def _fold(

@@ -85,11 +85,13 @@ class KeyTask(Task):
         """Give the index of the key."""
         return np.array(self.labels.index(self.read_reference(reference, Path())), dtype=np.int64)
 
-    def decode(
-        self, logits: Float32[np.ndarray, "label"], times: Float64[np.ndarray, "time"], duration: float
-    ) -> str:
+    def decode(self, logits: Float32[np.ndarray, "label"], times: Float64[np.ndarray, "time"], duration: float) -> str:
         """Name the key with the largest logit."""
         return self.labels[int(logits.argmax())]
+
+    def empty(self) -> str:
+        """Give no key."""
+        return ""
 
     def example(self, random: np.random.Generator) -> tuple[str, float]:
         """Draw a key."""

@@ -114,7 +114,7 @@ def _as_score(score_id: str, stream: Any) -> Score:
     rows: list[tuple[float, float, float, float]] = []
     for index, part in enumerate(parts):
         for note in part.flatten().stripTies().notes:
-            if note.isChord and "Symbol" in type(note).__name__ or note.duration.quarterLength == 0:
+            if (note.isChord and "Symbol" in type(note).__name__) or note.duration.quarterLength == 0:
                 continue  # a chord symbol or a grace note
             length = float(note.duration.quarterLength)
             rows += [(float(note.offset), length, float(pitch.midi), float(index)) for pitch in note.pitches]

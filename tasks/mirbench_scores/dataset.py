@@ -79,7 +79,9 @@ def file_name(entry: Entry) -> str:
 
 def manifest_path(request: DatasetRequest) -> Path:
     """Say where the manifest of a size lies; the folder's name covers scores, index, renderer and synthesiser."""
-    inputs = f"{INDEX.read_text()} {version('music21')} {render.synthesiser_version()} {soundfile.__libsndfile_version__}"
+    inputs = (
+        f"{INDEX.read_text()} {version('music21')} {render.synthesiser_version()} {soundfile.__libsndfile_version__}"
+    )
     folder = f"{RENDERING}-{sha256(inputs.encode()).hexdigest()[:10]}"
     return request.home / "data" / NAME / folder / f"manifest-{request.size}.json"
 
@@ -121,7 +123,12 @@ def _manifest(entries: Sequence[Entry], folder: Path) -> dict[str, object]:
         "soundfont": {"name": "TimGM6mb", "sha256": content_hash(render.soundfont())},
         "music21": version("music21"),
         "clips": [
-            {"file": file_name(entry), "sha256": content_hash(folder / file_name(entry)), "key": entry.key, **asdict(entry)}
+            {
+                "file": file_name(entry),
+                "sha256": content_hash(folder / file_name(entry)),
+                "key": entry.key,
+                **asdict(entry),
+            }
             for entry in entries
         ],
     }

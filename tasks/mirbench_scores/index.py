@@ -58,7 +58,8 @@ Kind = tuple[bool, str]  # is it a chorale, and its mode
 
 # General MIDI programs (counted from 0), one a part, repeated where there are more parts.
 CHORALE_ENSEMBLES = (
-    (0,), (6,), (19,), (21,), (24,), (48,), (52,), (40, 40, 41, 42), (56, 60, 57, 58), (73, 68, 71, 70), (64, 65, 66, 67),
+    (0,), (6,), (19,), (21,), (24,), (48,), (52,),
+    (40, 40, 41, 42), (56, 60, 57, 58), (73, 68, 71, 70), (64, 65, 66, 67),
 )  # fmt: skip
 FOLK_INSTRUMENTS = (0, 15, 21, 22, 24, 25, 40, 46, 56, 68, 71, 73, 74, 78, 105)
 

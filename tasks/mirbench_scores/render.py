@@ -43,7 +43,7 @@ def microseconds_per_quarter(entry: Entry) -> list[int]:
 def quarters_to_seconds(entry: Entry, quarters: Float64[np.ndarray, "event"]) -> Float64[np.ndarray, "event"]:
     """Say when score positions (quarter notes from the clip's start) sound, in seconds from the clip's start."""
     grid = np.concatenate([[0.0], np.cumsum(microseconds_per_quarter(entry)) / 1e6])
-    return np.interp(quarters, np.arange(len(grid)), grid)
+    return np.asarray(np.interp(quarters, np.arange(len(grid)), grid))
 
 
 def sounding_notes(entry: Entry, notes: Float64[np.ndarray, "note 4"]) -> Float64[np.ndarray, "kept 4"]:
@@ -58,7 +58,9 @@ def midi_bytes(entry: Entry, notes: Float64[np.ndarray, "note 4"]) -> bytes:
     """Write the notes of `sounding_notes` as a MIDI file, one track a part."""
     midi = mido.MidiFile(ticks_per_beat=TICKS_PER_QUARTER)
     tempi = microseconds_per_quarter(entry)
-    changes = [mido.MetaMessage("set_tempo", tempo=tempo, time=TICKS_PER_QUARTER if i else 0) for i, tempo in enumerate(tempi)]
+    changes = [
+        mido.MetaMessage("set_tempo", tempo=tempo, time=TICKS_PER_QUARTER if i else 0) for i, tempo in enumerate(tempi)
+    ]
     midi.tracks.append(mido.MidiTrack(changes))
     for part, program in enumerate(entry.programs):
         channel = part % 15
@@ -92,7 +94,7 @@ def render(entry: Entry, notes: Float64[np.ndarray, "note 4"]) -> Float32[np.nda
 def n_samples(entry: Entry) -> int:
     """Count the samples of a clip."""
     end = quarters_to_seconds(entry, np.array([entry.end - entry.start]))[0]
-    return round((end + RELEASE) * SAMPLE_RATE)
+    return round((float(end) + RELEASE) * SAMPLE_RATE)
 
 
 @cache
@@ -124,14 +126,18 @@ def soundfont() -> Path:
     spec = importlib.util.find_spec("pretty_midi")
     path = Path(spec.origin).parent / "TimGM6mb.sf2" if spec and spec.origin else None
     if path is None or not path.is_file():
-        raise DatasetError("the SoundFont TimGM6mb.sf2 of the package pretty_midi is missing; run 'pip install pretty_midi'")
+        raise DatasetError(
+            "the SoundFont TimGM6mb.sf2 of the package pretty_midi is missing; run 'pip install pretty_midi'"
+        )
     return path
 
 
 def _play_midirenderer(midi: bytes) -> Float32[np.ndarray, "samples"]:
     import midirenderer
 
-    wave, rate = soundfile.read(io.BytesIO(bytes(midirenderer.render_wave_from(_soundfont_bytes(), midi))), dtype="float32")
+    wave, rate = soundfile.read(
+        io.BytesIO(bytes(midirenderer.render_wave_from(_soundfont_bytes(), midi))), dtype="float32"
+    )
     return _mono(wave, rate)
 
 
@@ -141,7 +147,9 @@ def _play_tinysoundfont(midi: bytes) -> Float32[np.ndarray, "samples"]:
     synth = tinysoundfont.Synth(samplerate=44100)
     synth.sfload(str(soundfont()))
     sequence = mido.MidiFile(file=io.BytesIO(midi))
-    return _play_events(sequence, 44100, _tinysoundfont_actions(synth), lambda n: np.frombuffer(synth.generate(n), np.float32))
+    return _play_events(
+        sequence, 44100, _tinysoundfont_actions(synth), lambda n: np.frombuffer(synth.generate(n), np.float32)
+    )
 
 
 def _tinysoundfont_actions(synth: object) -> "Callable[[mido.Message], None]":

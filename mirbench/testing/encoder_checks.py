@@ -1,0 +1,169 @@
+"""What every encoder promises."""
+
+import numpy as np
+
+from mirbench.domain import Audio, Encoder, Features
+from mirbench.specs import EncoderSpec
+from mirbench.testing.checks import require
+
+DURATIONS = (0.5, 1.0, 3.3, 10.0)
+BURST_SECONDS = 0.1
+ALIGNMENT_SECONDS = 0.1  # besides one and a half frames
+
+
+def noise(encoder: Encoder, duration: float, seed: int = 0, level: float = 0.05) -> Audio:
+    """Make noise of a root mean square."""
+    random = np.random.default_rng(seed)
+    return (level * random.standard_normal(round(duration * encoder.sample_rate))).astype(np.float32)
+
+
+def check_shapes_and_types(encoder: Encoder) -> None:
+    """Frames are float32 [layer, time, dim], tokens [layer, dim], alike for every duration."""
+    shapes = set()
+    for duration in DURATIONS:
+        features = encoder.encode(noise(encoder, duration))
+        require(isinstance(features, Features), f"encode returned a {type(features).__name__}; expected Features")
+        require(features.frames.dtype == np.float32, f"frames are {features.frames.dtype}; expected float32")
+        require(features.times.dtype == np.float64, f"times are {features.times.dtype}; expected float64")
+        require(
+            set(features.tokens) == set(encoder.tokens),
+            f"tokens {sorted(features.tokens)} in the features; the encoder announces {sorted(encoder.tokens)}",
+        )
+        for name, token in features.tokens.items():
+            expected = (features.frames.shape[0], features.frames.shape[2])
+            require(
+                token.shape == expected and token.dtype == np.float32,
+                f"token {name!r} is {token.dtype} of shape {token.shape}; expected float32 of {expected}",
+            )
+        shapes.add((features.frames.shape[0], features.frames.shape[2]))
+    require(len(shapes) == 1, f"layers and dims change with the duration: {sorted(shapes)}")
+
+
+def check_times_are_regular_and_inside(encoder: Encoder) -> None:
+    """Frame centres are evenly spaced, rise, and lie inside the clip."""
+    for duration in DURATIONS:
+        times = encoder.encode(noise(encoder, duration)).times
+        require(
+            bool(times[0] >= 0 and times[-1] <= duration),
+            f"times from {times[0]:.3f} to {times[-1]:.3f} s in a clip of {duration} s",
+        )
+        steps = np.diff(times)
+        if len(steps):
+            require(bool(steps.min() > 0), "times do not rise")
+            require(bool(np.ptp(steps) < 1e-6), f"frames are {steps.min():.6f} to {steps.max():.6f} s apart")
+            missing = duration - times[-1]
+            require(
+                bool(missing < 3 * steps[0] + 0.1),
+                f"the last {missing:.3f} s of a clip of {duration} s have no frames; they are {steps[0]:.3f} s apart",
+            )
+
+
+def check_alignment(encoder: Encoder) -> None:
+    """A burst at a known time shows in the frames at that time."""
+    duration = 8.0
+    quiet = noise(encoder, duration)
+    before = encoder.encode(quiet)
+    step = float(np.diff(before.times).mean()) if len(before.times) > 1 else duration
+    for onset in (1.3, 3.75, 6.2):
+        loud = quiet.copy()
+        place = slice(round(onset * encoder.sample_rate), round((onset + BURST_SECONDS) * encoder.sample_rate))
+        loud[place] += 10 * noise(encoder, duration, seed=1)[place]
+        change = np.abs(encoder.encode(loud).frames - before.frames).sum(axis=2)
+        require(bool(change.any()), "a loud burst changes nothing in the frames")
+        profile = (change / np.maximum(change.max(axis=1, keepdims=True), 1e-12)).mean(axis=0)
+        strongest = profile >= 0.5 * profile.max()
+        heard = float((profile[strongest] * before.times[strongest]).sum() / profile[strongest].sum())
+        expected = onset + BURST_SECONDS / 2
+        require(
+            abs(heard - expected) <= 1.5 * step + ALIGNMENT_SECONDS,
+            f"a burst at {expected:.2f} s is heard at {heard:.2f} s (frames are {step:.3f} s apart); check times",
+        )
+
+
+def check_is_deterministic(encoder: Encoder) -> None:
+    """The same clip gives the same bits."""
+    clip = noise(encoder, 3.3)
+    first, second = encoder.encode(clip), encoder.encode(clip)
+    require(
+        np.array_equal(first.frames, second.frames)
+        and all(np.array_equal(first.tokens[name], second.tokens[name]) for name in first.tokens),
+        "two encodings of one clip differ; is dropout on, or something random not seeded?",
+    )
+
+
+def check_input_is_not_modified(encoder: Encoder) -> None:
+    """The audio is the same after encoding."""
+    clip = noise(encoder, 1.0)
+    copy = clip.copy()
+    encoder.encode(clip)
+    require(np.array_equal(clip, copy), "encode changed its input in place; work on a copy")
+
+
+def check_is_finite(encoder: Encoder) -> None:
+    """Silence and full scale give finite features."""
+    n_samples = round(3.3 * encoder.sample_rate)
+    square = np.sign(np.sin(2 * np.pi * 100 / encoder.sample_rate * np.arange(n_samples))).astype(np.float32)
+    for name, clip in {"silence": np.zeros(n_samples, np.float32), "a full-scale square wave": square}.items():
+        features = encoder.encode(clip)
+        arrays = [features.frames, *features.tokens.values()]
+        require(all(np.isfinite(array).all() for array in arrays), f"NaN or infinity in the features of {name}")
+
+
+def check_hears_a_difference(encoder: Encoder) -> None:
+    """A tone and noise have different features, in every readout of clips."""
+    n_samples = round(4 * encoder.sample_rate)
+    tone = (0.3 * np.sin(2 * np.pi * 440 / encoder.sample_rate * np.arange(n_samples))).astype(np.float32)
+    of_tone, of_noise = encoder.encode(tone), encoder.encode(noise(encoder, 4.0))
+    for name in encoder.readouts("clip"):
+        difference = np.abs(of_tone.readout(name) - of_noise.readout(name)).max()
+        require(bool(difference > 0), f"readout {name!r} is the same for a tone and for noise")
+
+
+def check_clips_do_not_influence_each_other(encoder: Encoder) -> None:
+    """A clip's features do not depend on its neighbours in a batch, nor on the order."""
+    clips = [noise(encoder, duration, seed) for seed, duration in enumerate((2.0, 7.3, 0.5, 4.4))]
+    together = list(encoder.encode_all(clips, batch_size=3))
+    require(len(together) == len(clips), f"encode_all returned {len(together)} features for {len(clips)} clips")
+    for clip, features in zip(clips, together, strict=True):
+        alone = encoder.encode(clip)
+        require(
+            features.frames.shape == alone.frames.shape,
+            f"frames of shape {features.frames.shape} in a batch, {alone.frames.shape} alone",
+        )
+        for one, other in [
+            (features.frames, alone.frames),
+            *((features.tokens[n], alone.tokens[n]) for n in alone.tokens),
+        ]:
+            difference = np.abs(one - other).max() / max(np.abs(other).max(), 1e-12)
+            require(bool(difference < 1e-5), f"features differ by {difference:.1e} of their largest in a batch")
+
+
+def check_fingerprint_is_stable(spec: EncoderSpec, device: str = "cpu") -> None:
+    """Loading twice gives the same fingerprint and the same features."""
+    first, second = spec.load(device), spec.load(device)
+    require(
+        isinstance(first.fingerprint, str) and bool(first.fingerprint),
+        f"the fingerprint is {first.fingerprint!r}; expected a text, see mirbench.fingerprint",
+    )
+    require("/" not in first.fingerprint, f"the fingerprint {first.fingerprint!r} cannot be a folder's name")
+    require(
+        first.fingerprint == second.fingerprint,
+        f"two loads have fingerprints {first.fingerprint} and {second.fingerprint}; stored features would be lost",
+    )
+    clip = noise(first, 1.0)
+    require(
+        np.array_equal(first.encode(clip).frames, second.encode(clip).frames),
+        "two loads have one fingerprint but different features; seed the weights, or put them in the fingerprint",
+    )
+
+
+ENCODER_CHECKS = (
+    check_shapes_and_types,
+    check_times_are_regular_and_inside,
+    check_alignment,
+    check_is_deterministic,
+    check_input_is_not_modified,
+    check_is_finite,
+    check_hears_a_difference,
+    check_clips_do_not_influence_each_other,
+)

@@ -1,0 +1,151 @@
+"""What every task promises."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mirbench.domain import ClipMetric, Metric, Target, Task
+from mirbench.testing.checks import require
+
+N_EXAMPLES = 20
+FRAME_RATE = 50.0  # Hz
+TOLERANCE = 0.02  # of the distance from worst to best: targets live on frames
+SURE = 20.0  # logit of a label that an oracle knows to be true
+Example = tuple[Any, float]
+
+
+def check_targets(task: Task) -> None:
+    """Targets have the shape, type and range that scope and objective ask for."""
+    for reference, duration in _examples(task):
+        times = _times(duration)
+        target = task.target(reference, times)
+        shape = times.shape if task.scope == "frame" else ()
+        if task.objective == "multilabel":
+            shape = (*shape, len(task.labels))
+        dtype = np.int64 if task.objective == "multiclass" else np.float32
+        require(
+            target.shape == shape and target.dtype == dtype,
+            f"target of {reference!r} is {target.dtype} of shape {target.shape}; expected {np.dtype(dtype)} of {shape}",
+        )
+        low, high = (-1, len(task.labels) - 1) if task.objective == "multiclass" else (0, 1)
+        require(
+            bool((target >= low).all() and (target <= high).all()),
+            f"target of {reference!r} has values from {target.min()} to {target.max()}; expected {low} to {high}",
+        )
+
+
+def check_oracle_reaches_the_bound(task: Task) -> None:
+    """Decoding the targets of the references scores best in every metric."""
+    references, estimates = _decoded(task, lambda target, random: _logits(task, target))
+    for metric in task.metrics:
+        value = _score(metric, references, estimates)
+        require(
+            _is_near_best(metric, value), f"an oracle scores {value:.4f} in {metric.name}; expected {metric.best:g}"
+        )
+
+
+def check_chance_is_below_the_oracle(task: Task) -> None:
+    """Random logits score clearly below the best in the headline."""
+    references, estimates = _decoded(
+        task, lambda target, random: random.standard_normal(_logits(task, target).shape).astype(np.float32)
+    )
+    headline = task.metrics[0]
+    value = _score(headline, references, estimates)
+    require(
+        abs(value - headline.best) > 0.1 * abs(headline.best - headline.worst),
+        f"random logits score {value:.3f} in {headline.name}, whose best is {headline.best:g}",
+    )
+
+
+def check_empty_estimate_is_scored(task: Task) -> None:
+    """An estimate that says nothing is a bad answer, not a crash."""
+    examples = _examples(task)
+    references = [reference for reference, _ in examples]
+    for metric in task.metrics:
+        value = _score(metric, references, [task.empty()] * len(references))
+        require(bool(np.isfinite(value)), f"an empty estimate scores {value} in {metric.name}")
+    headline = task.metrics[0]
+    value = _score(headline, references, [task.empty()] * len(references))
+    require(not _is_near_best(headline, value), f"an empty estimate scores {value:.3f} in {headline.name}")
+
+
+def check_references_score_best_against_themselves(task: Task) -> None:
+    """The metrics accept the task's spelling of labels: a reference as its own estimate scores best."""
+    for reference, _ in _examples(task, 3 * N_EXAMPLES):
+        for metric in task.metrics:
+            if isinstance(metric, ClipMetric):
+                value = metric.score(reference, reference)
+                require(
+                    _is_near_best(metric, value), f"{reference!r} against itself scores {value:.4f} in {metric.name}"
+                )
+
+
+def check_nonsense_is_refused(task: Task) -> None:
+    """A cell of a CSV file that is no reference raises ValueError."""
+    for text in ("?!", "no such label or file"):
+        try:
+            reference = task.read_reference(text, Path())
+        except ValueError as error:
+            require(bool(str(error)), "read_reference raises ValueError without a message")
+        else:
+            require(False, f"read_reference takes {text!r} for {reference!r}; expected ValueError")
+
+
+def check_metrics_are_named_apart(task: Task) -> None:
+    """There is a headline, every metric has its own name and says its source, and labels differ."""
+    names = [metric.name for metric in task.metrics]
+    require(bool(names), "the task has no metrics; the first one is the headline")
+    require(len(set(names)) == len(names), f"two metrics share a name: {names}")
+    require(all(metric.source for metric in task.metrics), "a metric does not name its source")
+    require(len(set(task.labels)) == len(task.labels), "two labels are the same")
+
+
+def _examples(task: Task, n_examples: int = N_EXAMPLES) -> list[Example]:
+    random = np.random.default_rng(0)
+    return [task.example(random) for _ in range(n_examples)]
+
+
+def _times(duration: float) -> np.ndarray:
+    return (np.arange(round(duration * FRAME_RATE)) + 0.5) / FRAME_RATE
+
+
+def _logits(task: Task, target: Target) -> np.ndarray:
+    if task.objective == "multilabel":
+        return np.asarray((2 * target - 1) * SURE, dtype=np.float32)
+    return np.asarray(SURE * np.eye(len(task.labels), dtype=np.float32)[np.maximum(target, 0)])
+
+
+def _decoded(
+    task: Task, answer: Callable[[Target, np.random.Generator], np.ndarray]
+) -> tuple[list[object], list[object]]:
+    random = np.random.default_rng(1)
+    references, estimates = [], []
+    for reference, duration in _examples(task):
+        times = _times(duration)
+        references.append(reference)
+        estimates.append(task.decode(answer(task.target(reference, times), random), times, duration))
+    return references, estimates
+
+
+def _score(metric: Metric, references: list[Any], estimates: list[Any]) -> float:
+    if isinstance(metric, ClipMetric):
+        return float(np.mean([metric.score(*pair) for pair in zip(references, estimates, strict=True)]))
+    return float(metric.score(references, estimates))
+
+
+def _is_near_best(metric: Metric, value: float) -> bool:
+    distance = abs(metric.best - metric.worst)
+    return abs(value - metric.best) <= TOLERANCE * (distance if np.isfinite(distance) else 1.0)
+
+
+TASK_CHECKS = (
+    check_metrics_are_named_apart,
+    check_targets,
+    check_oracle_reaches_the_bound,
+    check_chance_is_below_the_oracle,
+    check_empty_estimate_is_scored,
+    check_references_score_best_against_themselves,
+    check_nonsense_is_refused,
+)
