@@ -2,10 +2,10 @@
 
 Protocol `convex`: features are standardised by mean and deviation of the training rows; the probe minimises
 
-    mean cross-entropy + strength / 2 * sum of squared weights      (the bias is free)
+    strength * sum of cross-entropies + 1 / 2 * sum of squared weights      (the bias is free)
 
 multinomial for multiclass targets, one binary problem a label for multilabel ones, for every strength of a fixed
-grid. The optimum is unique, so there is no learning rate, no number of epochs and no seed.
+grid (scikit-learn's C: the larger, the weaker the regularisation). The optimum is unique, so there is no learning rate, no number of epochs and no seed.
 """
 
 import warnings
@@ -22,8 +22,8 @@ from mirbench.domain import Objective, Target
 from mirbench.errors import MirbenchError
 
 PROTOCOL = "convex"
-STRENGTHS: tuple[float, ...] = tuple(float(10**power) for power in np.linspace(1, -5, 9))
-GRADIENT_TOLERANCE = 1e-6  # largest entry of the gradient of the objective above at the solution
+STRENGTHS: tuple[float, ...] = tuple(float(10**power) for power in np.linspace(-5, 1, 9))
+GRADIENT_TOLERANCE = 1e-5  # largest entry of the gradient at the solution, per training row and unit of strength
 MAX_ITERATIONS = 20_000
 UNSEEN_LOGIT = -100.0  # of a label without a training row: never chosen
 SMALLEST_DEVIATION = 1e-8
@@ -48,7 +48,7 @@ def fit_path(
     n_labels: int,
     strengths: Sequence[float] = STRENGTHS,
 ) -> Iterator[tuple[float, Probe]]:
-    """Fit one probe for every strength, strongest first.
+    """Fit one probe for every strength, smallest first.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def _binary_path(
 def _solve(rows: np.ndarray, target: np.ndarray, strengths: Sequence[float]) -> Iterator[Solution]:
     model = LogisticRegression(tol=GRADIENT_TOLERANCE, max_iter=MAX_ITERATIONS, warm_start=True)
     for strength in strengths:
-        model.set_params(C=1 / (strength * len(rows)))  # scikit-learn weighs the sum of the losses
+        model.set_params(C=strength)
         with warnings.catch_warnings():
             warnings.simplefilter("error", ConvergenceWarning)
             try:
