@@ -17,7 +17,7 @@ from mirbench.errors import EncoderError
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
-Audio = Float32[np.ndarray, "samples"]
+Audio = Float32[np.ndarray, "_samples"]  # clips in one collection differ in length
 Target = Int64[np.ndarray, "*time"] | Float32[np.ndarray, "*time label"]
 
 MEAN_OF_TOKENS = "mean of tokens"

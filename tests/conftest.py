@@ -1,0 +1,55 @@
+"""Fixtures: a folder of short recordings with a CSV file, and a place for data and features."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+SHARED = Path(os.environ.get("MIRBENCH_SHARED", Path(__file__).parents[2] / "shared"))
+KEYS = {"C major": (0, 4, 7), "F# major": (6, 10, 1), "A minor": (9, 0, 4)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not SHARED.is_dir():
+        for item in items:
+            if "shared" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=f"no recordings in {SHARED}"))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty place for data and features."""
+    monkeypatch.setenv("MIRBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MIRBENCH_PLUGINS", raising=False)
+    return tmp_path / "home"
+
+
+def triad(pitch_classes: tuple[int, ...], seed: int, seconds: float = 1.0, sample_rate: int = 22050) -> np.ndarray:
+    """Three sinusoids in random octaves, and a little noise."""
+    random = np.random.default_rng(seed)
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    tones = [440 * 2 ** ((pitch - 9) / 12 + random.integers(-1, 2)) for pitch in pitch_classes]
+    sound = sum(0.2 * np.sin(2 * np.pi * tone * time + random.uniform(0, 6)) for tone in tones)
+    return (sound + 0.001 * random.standard_normal(len(time))).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CSV file with 36 clips of one second: triads in three keys."""
+    folder = tmp_path_factory.mktemp("recordings")
+    rows = []
+    for key, pitch_classes in KEYS.items():
+        for split, count in {"train": 6, "valid": 3, "test": 3}.items():
+            for number in range(count):
+                name = f"{key} {split} {number}.wav".replace("#", "sharp")
+                soundfile.write(folder / name, triad(pitch_classes, len(rows)), 22050)
+                rows.append({"path": name, "start": "", "end": "", "split": split, "group": name, "key": key})
+    path = folder / "triads.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path

@@ -1,0 +1,51 @@
+"""Every installed encoder, task and embedded data set against every check."""
+
+from pathlib import Path
+
+import pytest
+
+from mirbench.plugins import Plugins
+from mirbench.run import load_dataset
+from mirbench.specs import DatasetRequest, DatasetSpec
+from mirbench.testing import Check, checks_of, parametrize_with_checks
+from mirbench.testing.dataset_checks import DATASET_CHECKS
+
+PLUGINS = Plugins()
+EMBEDDED = [spec for spec in PLUGINS.datasets.specs() if spec.is_embedded]
+
+
+def test_the_built_in_plugins_are_found_and_whole():
+    assert PLUGINS.problems == []
+    assert {"chroma", "logmel", "mfcc", "random"} <= set(PLUGINS.encoders.names)
+    assert "key" in PLUGINS.tasks.names
+
+
+@parametrize_with_checks(PLUGINS.encoders.specs())
+def test_encoder(check: Check):
+    check()
+
+
+@parametrize_with_checks(PLUGINS.tasks.specs())
+def test_task(check: Check):
+    check()
+
+
+@pytest.fixture(scope="session")
+def embedded_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("embedded")
+
+
+@pytest.mark.parametrize("place", range(len(DATASET_CHECKS)), ids=[check.__name__ for check in DATASET_CHECKS])
+@pytest.mark.parametrize(
+    ("spec", "task"), [(spec, task) for spec in EMBEDDED for task in spec.tasks], ids=lambda value: getattr(value, "name", value)
+)
+def test_embedded_dataset(spec: DatasetSpec, task: str, place: int, embedded_home: Path):
+    request = DatasetRequest(task=task, size="small", home=embedded_home, workers=2)
+    load_dataset(spec, request)
+    checks_of(spec, request=request, task=PLUGINS.tasks[task].load())[place]()
+
+
+def test_every_task_has_a_default_data_set_that_serves_it():
+    for spec in PLUGINS.tasks.specs():
+        assert spec.default_dataset is not None
+        assert spec.name in PLUGINS.datasets[spec.default_dataset].tasks
