@@ -1,0 +1,82 @@
+"""Choice on validation, one look at the test split, intervals over groups."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mirbench import Clip, ClipMetric, SetMetric
+from mirbench.evaluate import evaluate, score
+from mirbench.extract import Region
+from mirbench.plugins import Plugins
+from mirbench.run import Settings, make_plan, run
+from mirbench_key.task import KeyTask
+
+
+def clips(groups):
+    return [Clip(str(i), Path(), "test", group, reference=i) for i, group in enumerate(groups)]
+
+
+class Scored(KeyTask):
+    def __init__(self, *metrics):
+        self.metrics = metrics
+
+
+MEAN = ClipMetric("mean", lambda reference, estimate: float(estimate), "test")
+SUM = ClipMetric("sum", lambda reference, estimate: float(estimate), "test", aggregate="sum")
+SET = SetMetric("set", lambda references, estimates: float(np.mean(estimates)), "test")
+
+
+def test_means_and_counts():
+    mean, total, of_set = score(Scored(MEAN, SUM, SET), clips("abcd"), [0, 1, 1, 1], seed=0)
+    assert (mean.value, total.value, of_set.value) == (0.75, 3.0, 0.75)
+
+
+def test_a_metric_over_the_set_is_resampled_like_one_over_clips():
+    mean, of_set = score(Scored(MEAN, SET), clips("aabbccddeeff"), list(range(12)), seed=3)
+    assert (mean.low, mean.high) == pytest.approx((of_set.low, of_set.high))
+
+
+def test_the_interval_matches_the_theory_for_independent_clips():
+    values = np.random.default_rng(0).standard_normal(400)
+    [found] = score(Scored(MEAN), clips([str(i) for i in range(400)]), list(values), seed=0)
+    expected = 1.96 * values.std() / 20
+    assert found.high - found.value == pytest.approx(expected, rel=0.1)
+    assert found.value - found.low == pytest.approx(expected, rel=0.1)
+
+
+def test_clips_of_one_group_do_not_count_as_independent():
+    values = np.repeat(np.random.default_rng(0).standard_normal(20), 20)
+    [alone] = score(Scored(MEAN), clips([str(i) for i in range(400)]), list(values), seed=0)
+    [grouped] = score(Scored(MEAN), clips([str(i // 20) for i in range(400)]), list(values), seed=0)
+    assert grouped.high - grouped.low > 3 * (alone.high - alone.low)
+
+
+def test_a_seed_repeats_the_interval():
+    values = list(range(10))
+    first, second = (score(Scored(MEAN), clips("abcdefghij"), values, seed=1) for _ in range(2))
+    assert first == second
+
+
+def test_the_test_split_is_not_read_before_the_choice(recordings, home, monkeypatch):
+    """Features of test clips are met after the last fit; their references never reach a fit."""
+    from mirbench import evaluate as module
+    from mirbench.csv_dataset import CsvDataset
+    from mirbench.store import FeatureStore
+
+    plugins = Plugins()
+    settings = Settings(home=home, out=home / "out")
+    assert run(make_plan(plugins, ["chroma"], ["key"], settings, csv=recordings), plugins) == []
+    encoder, dataset = plugins.encoders["chroma"].load("cpu"), CsvDataset(recordings, KeyTask())
+    of_test = {Region.of(clip).key(encoder, readout) for clip in dataset.clips("test") for readout in encoder.clip_readouts}
+    events = []
+
+    class Watched(FeatureStore):
+        def read(self, key, layer):
+            events.append("test" if key in of_test else "fit")
+            return super().read(key, layer)
+
+    evaluate(encoder, KeyTask(), dataset, Watched(home / "features"))
+    assert events == sorted(events)
+    assert events.count("test") == len(dataset.clips("test"))
+    assert module.PROTOCOL == "convex"

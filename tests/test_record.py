@@ -1,0 +1,92 @@
+"""Records are appended and read back, whatever happens in between; the leaderboard follows from them alone."""
+
+import json
+import random
+from dataclasses import replace
+
+import pytest
+
+from mirbench import MirbenchError, Result
+from mirbench.leaderboard import COLUMNS, as_csv, latest, write_leaderboard
+from mirbench.record import RecordWriter, read_records
+
+RESULT = Result(
+    run="r", date="2026-01-01T00:00:00+00:00", encoder="chroma", fingerprint="f", task="key", dataset="d",
+    dataset_version="1", size="default", split="test", metric="weighted_score", is_headline=True, aggregate="mean",
+    value=0.5, low=0.4, high=0.6, n=10, n_groups=5, n_train=20, n_valid=10, protocol="convex", readout="mean", layer=0,
+    strength=1.0, seed=0, source="mir_eval", selection={"curve": [["mean", 0, 1.0, 0.7]]}, versions={"numpy": "2"},
+    seconds={"probe": 1.0},
+)  # fmt: skip
+
+
+def test_what_is_written_is_read(tmp_path):
+    RecordWriter(tmp_path, "a").mirbench_result(RESULT)
+    assert read_records(tmp_path) == [RESULT]
+
+
+def test_two_runs_write_side_by_side(tmp_path):
+    for value in range(5):
+        for run in "ab":
+            RecordWriter(tmp_path, run).mirbench_result(replace(RESULT, run=run, value=value / 10))
+    assert len(read_records(tmp_path)) == 10
+
+
+def test_a_line_that_a_killed_run_left_unfinished_is_passed_over(tmp_path, capsys):
+    writer = RecordWriter(tmp_path, "a")
+    writer.mirbench_result(RESULT)
+    with writer.path.open("a") as file:
+        file.write('{"run": "r", "da')
+    assert read_records(tmp_path) == [RESULT]
+    assert "a.jsonl:2: unfinished line" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["nonsense\n", "[]\n", '{"run": "r"}\n'])
+def test_a_line_that_is_no_record_is_an_error_with_its_place(tmp_path, line):
+    (tmp_path / "a.jsonl").write_text(line)
+    with pytest.raises(MirbenchError, match=r"a\.jsonl:1: not a record"):
+        read_records(tmp_path)
+
+
+def test_a_value_that_is_no_number_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        RecordWriter(tmp_path, "a").mirbench_result(replace(RESULT, value=float("nan")))
+
+
+MANY = [
+    replace(RESULT, encoder=encoder, metric=metric, is_headline=metric == "weighted_score", value=value, date=date)
+    for encoder, value in (("chroma", 0.5), ("mfcc", 0.2), ("logmel", 0.7))
+    for metric in ("weighted_score", "accuracy")
+    for date in ("2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00")
+]
+
+
+def test_the_leaderboard_does_not_depend_on_the_order_of_the_records():
+    shuffled = MANY.copy()
+    random.Random(0).shuffle(shuffled)
+    assert as_csv(shuffled) == as_csv(MANY)
+
+
+def test_the_best_encoder_comes_first_and_the_newest_number_counts():
+    found = latest(MANY)
+    assert [r.encoder for r in found] == ["logmel", "chroma", "mfcc"] * 2
+    assert [r.metric for r in found] == ["weighted_score"] * 3 + ["accuracy"] * 3
+    assert {r.date[:10] for r in found} == {"2026-01-02"}
+
+
+def test_protocols_sizes_and_data_sets_do_not_mix():
+    others = [replace(RESULT, protocol="knn"), replace(RESULT, size="small"), replace(RESULT, dataset_version="2")]
+    assert len(latest([RESULT, *others])) == 4
+
+
+def test_the_file_has_the_documented_columns(tmp_path):
+    write_leaderboard(MANY, tmp_path / "leaderboard.csv")
+    lines = (tmp_path / "leaderboard.csv").read_text().splitlines()
+    assert lines[0] == ",".join(COLUMNS)
+    assert len(lines) == 7
+
+
+def test_a_record_is_one_line_of_json(tmp_path):
+    writer = RecordWriter(tmp_path, "a")
+    writer.mirbench_result(RESULT)
+    [line] = writer.path.read_text().splitlines()
+    assert json.loads(line)["selection"] == {"curve": [["mean", 0, 1.0, 0.7]]}
