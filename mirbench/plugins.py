@@ -169,7 +169,7 @@ class Plugins:
             is_marked = hasattr(function, "mirbench_impl")
             if is_marked and name not in hooks:
                 raise PluginError(f"no hook is called {name!r}{_did_you_mean(name, hooks)}")
-            if not is_marked and name in hooks and function.__module__ == module.__name__:
+            if not is_marked and name in hooks and function.__globals__ is vars(module):
                 raise PluginError(f"{name} lacks the decorator @mirbench.hookimpl")
         try:
             self.manager.register(module, name=origin)

@@ -5,7 +5,8 @@ Protocol `convex`: features are standardised by mean and deviation of the traini
     strength * sum of cross-entropies + 1 / 2 * sum of squared weights      (the bias is free)
 
 multinomial for multiclass targets, one binary problem a label for multilabel ones, for every strength of a fixed
-grid (scikit-learn's C: the larger, the weaker the regularisation). The optimum is unique, so there is no learning rate, no number of epochs and no seed.
+grid (scikit-learn's C: the larger, the weaker the regularisation). The optimum is unique, so there is no learning
+rate, no number of epochs and no seed.
 """
 
 import warnings

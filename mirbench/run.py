@@ -6,12 +6,13 @@ import socket
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TypeVar
 
 from mirbench.csv_dataset import CsvDataset
 from mirbench.domain import SPLITS, Clip, Dataset, Encoder, Result, Task
@@ -24,6 +25,8 @@ from mirbench.store import FeatureStore
 
 VERSIONED = ("mirbench-audio", "numpy", "scipy", "scikit-learn", "mir_eval", "torch", "soxr", "soundfile")
 MAX_FILES_SHOWN = 5
+Source = tuple[str, str]  # task and data set
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,11 @@ class Job:
     encoder: EncoderSpec
     task: TaskSpec
     dataset: DatasetSpec
+
+    @property
+    def source(self) -> Source:
+        """What tells its references from those of other jobs."""
+        return self.task.name, self.dataset.name
 
     def __str__(self) -> str:
         return f"{self.encoder.name} on {self.task.name} ({self.dataset.name})"
@@ -175,21 +183,23 @@ def run(plan: Plan, plugins: Plugins) -> list[Failure]:
     """
     plugins.manager.hook.mirbench_run_start(plan=plan)
     failures: list[Failure] = []
-    datasets: dict[tuple[str, str], Dataset] = {}
-    by_encoder: dict[str, list[Job]] = defaultdict(list)
-    for job in plan.jobs:
-        by_encoder[job.encoder.name].append(job)
-        where = (job.task.name, job.dataset.name)
-        if where not in datasets:
-            with _caught(failures, [other for other in plan.jobs if (other.task.name, other.dataset.name) == where]):
-                datasets[where] = load_dataset(job.dataset, plan.request(job.task))
+    datasets: dict[Source, Dataset] = {}
+    for source, jobs in _grouped(plan.jobs, lambda job: job.source).items():
+        with _caught(failures, jobs):
+            datasets[source] = load_dataset(jobs[0].dataset, plan.request(jobs[0].task))
     store = FeatureStore(plan.settings.home / "features")
-    for jobs in by_encoder.values():
-        ready = [job for job in jobs if (job.task.name, job.dataset.name) in datasets]
-        if ready:
-            with _caught(failures, ready):
-                _run_encoder(plan, ready, datasets, store, plugins, failures)
+    ready = [job for job in plan.jobs if job.source in datasets]
+    for jobs in _grouped(ready, lambda job: job.encoder.name).values():
+        with _caught(failures, jobs):
+            _run_encoder(plan, jobs, datasets, store, plugins, failures)
     return failures
+
+
+def _grouped(jobs: Sequence[Job], key: Callable[[Job], K]) -> dict[K, list[Job]]:
+    groups: dict[K, list[Job]] = defaultdict(list)
+    for job in jobs:
+        groups[key(job)].append(job)
+    return groups
 
 
 class _caught:  # noqa: N801
@@ -214,7 +224,7 @@ class _caught:  # noqa: N801
 def _run_encoder(
     plan: Plan,
     jobs: Sequence[Job],
-    datasets: dict[tuple[str, str], Dataset],
+    datasets: dict[Source, Dataset],
     store: FeatureStore,
     plugins: Plugins,
     failures: list[Failure],
@@ -225,7 +235,7 @@ def _run_encoder(
     tasks = {job: job.task.load() for job in jobs}
     wanted: dict[Region, frozenset[str]] = {}
     for job in jobs:
-        for clip in _all_clips(datasets[job.task.name, job.dataset.name]):
+        for clip in _all_clips(datasets[job.source]):
             region = Region.of(clip)
             wanted[region] = wanted.get(region, frozenset()).union(encoder.readouts(tasks[job].scope))
     started = time.perf_counter()
@@ -235,7 +245,7 @@ def _run_encoder(
     seconds = time.perf_counter() - started
     for job in jobs:
         with _caught(failures, [job]):
-            dataset = datasets[job.task.name, job.dataset.name]
+            dataset = datasets[job.source]
             _require_all(dataset, unread)
             evaluation = evaluate(encoder, tasks[job], dataset, store, settings.seed)
             for result in _results(plan, job, encoder, tasks[job], dataset, evaluation, seconds):

@@ -37,7 +37,9 @@ def embedded_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("place", range(len(DATASET_CHECKS)), ids=[check.__name__ for check in DATASET_CHECKS])
 @pytest.mark.parametrize(
-    ("spec", "task"), [(spec, task) for spec in EMBEDDED for task in spec.tasks], ids=lambda value: getattr(value, "name", value)
+    ("spec", "task"),
+    [(spec, task) for spec in EMBEDDED for task in spec.tasks],
+    ids=lambda value: getattr(value, "name", value),
 )
 def test_embedded_dataset(spec: DatasetSpec, task: str, place: int, embedded_home: Path):
     request = DatasetRequest(task=task, size="small", home=embedded_home, workers=2)

@@ -68,7 +68,9 @@ def test_the_test_split_is_not_read_before_the_choice(recordings, home, monkeypa
     settings = Settings(home=home, out=home / "out")
     assert run(make_plan(plugins, ["chroma"], ["key"], settings, csv=recordings), plugins) == []
     encoder, dataset = plugins.encoders["chroma"].load("cpu"), CsvDataset(recordings, KeyTask())
-    of_test = {Region.of(clip).key(encoder, readout) for clip in dataset.clips("test") for readout in encoder.clip_readouts}
+    of_test = {
+        Region.of(clip).key(encoder, readout) for clip in dataset.clips("test") for readout in encoder.clip_readouts
+    }
     events = []
 
     class Watched(FeatureStore):

@@ -150,7 +150,9 @@ def test_an_honest_encoder_passes():
     assert not any(problems(EncoderSpec(name="honest", load=lambda device: Honest())).values())
 
 
-@pytest.mark.parametrize(("mutant", "check"), ENCODER_MUTANTS.items(), ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(
+    ("mutant", "check"), ENCODER_MUTANTS.items(), ids=lambda value: getattr(value, "__name__", value)
+)
 def test_a_broken_encoder_is_caught(mutant, check):
     assert problems(EncoderSpec(name="mutant", load=lambda device: mutant()))[check]
 

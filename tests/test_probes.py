@@ -86,7 +86,7 @@ def test_labels_of_a_multilabel_problem_are_independent():
 
 
 def test_a_label_that_is_never_or_always_there_is_predicted_so():
-    features, target = blobs()
+    features, _ = blobs()
     both = np.stack([np.zeros(120), np.ones(120)], axis=1).astype(np.float32)
     [(_, probe)] = fit_path(features, both, "multilabel", 2, [0.1])
     assert (probe.logits(features) > 0).tolist() == [[False, True]] * 120

@@ -6,11 +6,11 @@ from functools import cached_property
 import numpy as np
 import torch
 from jaxtyping import Float
-from mirbench_ssl.spectrograms import ConstantQ, MelSpectrogram
 from scipy.fft import dct
 
 from mirbench import Encoder, Features, fingerprint
 from mirbench.domain import Audio
+from mirbench_ssl.spectrograms import ConstantQ, MelSpectrogram
 
 VERSION = 1  # raise whenever the numbers change
 POWER_FLOOR = 1e-10  # -100 dB

@@ -2,10 +2,10 @@
 
 import torch
 from jaxtyping import Float32
-from mirbench_ssl.spectrograms import MelSpectrogram
 from torch import nn
 
 from mirbench import WindowedEncoder, WindowFeatures, fingerprint
+from mirbench_ssl.spectrograms import MelSpectrogram
 
 SEED = 0
 N_LAYERS, N_DIMS, N_HEADS, N_MELS = 4, 192, 3, 64

@@ -61,7 +61,8 @@ CHORALE_ENSEMBLES = (
     (0,), (6,), (19,), (21,), (24,), (48,), (52,),
     (40, 40, 41, 42), (56, 60, 57, 58), (73, 68, 71, 70), (64, 65, 66, 67),
 )  # fmt: skip
-FOLK_INSTRUMENTS = (0, 15, 21, 22, 24, 25, 40, 46, 56, 68, 71, 73, 74, 78, 105)
+# Heard and refused: 78 (whistle) sounds three semitones sharp in TimGM6mb; 105 (banjo) is loudest a fifth too high.
+FOLK_INSTRUMENTS = (0, 11, 15, 20, 21, 22, 24, 25, 40, 46, 56, 68, 71, 73, 74)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,164 @@
+"""The command line: what it prints, how it ends, how quickly it answers."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mirbench.cli import main
+
+
+@pytest.fixture
+def mirbench(home, monkeypatch, capsys):
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["mirbench", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+def test_list_names_everything(mirbench):
+    code, out, _ = mirbench("list")
+    assert code == 0
+    for name in ("chroma", "NOT TRAINED", "key", "rendered-scores"):
+        assert name in out
+
+
+def test_list_takes_one_kind(mirbench):
+    _, out, _ = mirbench("list", "tasks")
+    assert "key" in out
+    assert "chroma" not in out
+
+
+def test_list_names_a_broken_plugin_and_ends_well(mirbench, monkeypatch):
+    from importlib.metadata import EntryPoint
+
+    from mirbench import plugins
+
+    real = plugins.entry_points
+    broken = EntryPoint(name="mine", value="no_such_module", group="mirbench")
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [*real(group=group), broken])
+    code, out, err = mirbench("list")
+    assert code == 0
+    assert "chroma" in out
+    assert "plugin 'mine': ModuleNotFoundError: No module named 'no_such_module'" in err
+
+
+def test_run_prints_a_table_and_writes_records_and_leaderboard(mirbench, recordings, tmp_path):
+    out = tmp_path / "results"
+    code, table, err = mirbench("run", "--encoder", "chroma,mfcc", "--task", "key", "--data", recordings, "--out", out)
+    assert code == 0, err
+    assert "1.000 [1.000, 1.000]" in table
+    assert "chroma: 36 of 36 clips" in err
+    code, table, _ = mirbench("leaderboard", "--out", out)
+    assert code == 0
+    first = (out / "leaderboard.csv").read_bytes()
+    mirbench("leaderboard", "--out", out)
+    assert (out / "leaderboard.csv").read_bytes() == first
+    assert first.count(b"\n") == 1 + 2 * 6
+
+
+def test_a_dry_run_computes_nothing(mirbench, recordings, home):
+    code, out, _ = mirbench("run", "--encoder", "all", "--task", "all", "--data", recordings, "--dry-run")
+    assert code == 0
+    assert "chroma on key (triads): 36 clips, 0.01 h" in out
+    assert not home.exists()
+
+
+def test_a_mistake_in_the_data_is_one_line_and_exit_1(mirbench, recordings, tmp_path):
+    bad = tmp_path / "bad.csv"
+    bad.write_text(recordings.read_text().replace("A minor\r\n", "A mirror\r\n", 1).replace(",split,", ",split,", 1))
+    code, _, err = mirbench("run", "--encoder", "chroma", "--task", "key", "--data", bad)
+    assert code == 1
+    assert "no such file" in err
+    assert "Traceback" not in err
+
+
+def test_a_bug_in_a_plugin_keeps_its_traceback_and_exits_1(mirbench, recordings, tmp_path):
+    plugin = tmp_path / "buggy.py"
+    plugin.write_text(
+        "from mirbench import EncoderSpec, hookimpl\n@hookimpl\ndef mirbench_encoders():\n"
+        "    yield EncoderSpec(name='buggy', load=lambda device: 1 / 0)\n"
+    )
+    code, out, err = mirbench(
+        "run", "--encoder", "buggy,chroma", "--task", "key", "--data", recordings, "--plugin", plugin,
+        "--out", tmp_path / "results",
+    )  # fmt: skip
+    assert code == 1
+    assert "failed: buggy on key (triads): ZeroDivisionError" in err
+    assert "Traceback" in err
+    assert "1 of 2 done, 1 failed" in err
+    assert "chroma" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("run", "--encoder", "chrma", "--task", "key"), 2, "did you mean 'chroma'?"),
+        (("run", "--encoder", "chroma"), 2, "Missing option '--task'"),
+        (("run", "--encoder", "chroma", "--task", "key", "--device", "cuda"), 2, "use --device cpu"),
+        (("list", "things"), 2, "is not one of"),
+        (("info", "chrma"), 2, "did you mean 'chroma'?"),
+        (("data", "prepare", "rendered"), 2, "did you mean 'rendered-scores'?"),
+        (("list", "--plugin", "gone.py"), 1, "no plugin file"),
+        (("leaderboard", "--out", "gone"), 2, "'mirbench run' writes them"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_its_exit_code(mirbench, words, code, message, tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.chdir(tmp_path)
+    found, _, err = mirbench(*words)
+    assert found == code
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_info_shows_licence_citation_parameters_and_fingerprint(mirbench):
+    _, out, _ = mirbench("info", "random")
+    for text in ("licence: MIT", "NOT TRAINED", "parameters: 1", "fingerprint: "):
+        assert text in out
+    assert "ISMIR 2014" in mirbench("info", "key")[1]
+    assert "some for non-commercial use" in mirbench("info", "rendered-scores")[1]
+
+
+def test_check_passes_the_built_in_and_fails_the_broken(mirbench, tmp_path):
+    code, out, _ = mirbench("check", "key")
+    assert code == 0
+    assert "FAIL" not in out
+    plugin = tmp_path / "late.py"
+    plugin.write_text(
+        "import numpy as np\nfrom mirbench import Encoder, EncoderSpec, Features, hookimpl\n"
+        "class Late(Encoder):\n    sample_rate = 8000\n    fingerprint = 'late'\n"
+        "    def encode(self, audio):\n"
+        "        frames = np.abs(audio[: len(audio) // 400 * 400]).reshape(-1, 400).mean(1)\n"
+        "        return Features(frames[None, :, None], np.arange(len(frames)) * 0.05 * 0.5)\n"
+        "@hookimpl\ndef mirbench_encoders():\n    yield EncoderSpec(name='late', load=lambda device: Late())\n"
+    )
+    code, out, _ = mirbench("check", "late", "--plugin", plugin)
+    assert code == 1
+    assert "FAIL  check_alignment" in out
+
+
+def test_data_commands_say_where_and_whether(mirbench, home):
+    assert mirbench("data", "path")[1].strip() == str(home / "data")
+    assert mirbench("data", "path", "rendered-scores")[1].strip() == str(home / "data" / "rendered-scores")
+    assert "small: not here" in mirbench("data", "list")[1]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list"], ["run", "--help"]])
+def test_quick_answers_import_nothing_heavy(words, home):
+    code = (
+        "import sys\nfrom mirbench.cli import main\nsys.argv = ['mirbench', *%r]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'numpy', 'torch', 'scipy', 'sklearn', 'music21', 'soundfile', 'mir_eval'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code % words], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,204 @@
+"""Plans and runs: what fails is told apart, what is done is kept."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mirbench.errors import UsageError
+from mirbench.plugins import Plugins
+from mirbench.record import RecordWriter, read_records
+from mirbench.run import Settings, make_plan, run
+
+PLUGIN = '''
+import os, time
+import numpy as np
+from mirbench import Encoder, EncoderSpec, Features, hookimpl
+
+
+class Slow(Encoder):
+    """Mean level in bands of samples; every call takes a while and is counted in a file."""
+
+    sample_rate = 22050
+    fingerprint = "slow"
+
+    def encode(self, audio):
+        time.sleep(float(os.environ.get("SLOW_SECONDS", 0)))
+        with open(os.environ["SLOW_LOG"], "a") as log:
+            log.write("x")
+        spectrum = np.abs(np.fft.rfft(audio[:16384]))[:4096].reshape(64, -1).mean(1)
+        return Features(np.log(spectrum + 1e-6).astype(np.float32)[None, None], np.array([len(audio) / 44100]))
+
+
+class Nan(Slow):
+    fingerprint = "nan"
+
+    def encode(self, audio):
+        features = super().encode(audio)
+        features.frames[:] = np.nan
+        return features
+
+
+class Bug(Slow):
+    fingerprint = "bug"
+
+    def encode(self, audio):
+        return undefined_name
+
+
+@hookimpl
+def mirbench_encoders():
+    yield EncoderSpec(name="slow", load=lambda device: Slow())
+    yield EncoderSpec(name="nan", load=lambda device: Nan())
+    yield EncoderSpec(name="bug", load=lambda device: Bug())
+'''
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch) -> Path:
+    path = tmp_path / "slow.py"
+    path.write_text(PLUGIN)
+    monkeypatch.setenv("SLOW_LOG", str(tmp_path / "log"))
+    return path
+
+
+def settings(home):
+    return Settings(home=home, out=home / "out")
+
+
+def planned(found, home, encoders, csv):
+    return make_plan(found, encoders, ["key"], settings(home), csv=csv)
+
+
+def go(found, plan):
+    writer = RecordWriter(plan.settings.out / "records", plan.run)
+    found.observe(writer)
+    return run(plan, found)
+
+
+def test_chroma_hears_the_keys_of_triads(recordings, home):
+    found = Plugins()
+    assert go(found, planned(found, home, ["chroma"], recordings)) == []
+    results = {result.metric: result for result in read_records(home / "out" / "records")}
+    assert results["weighted_score"].value == 1.0
+    assert results["accuracy"].value == 1.0
+    assert results["other_errors"].value == 0.0
+    assert (results["accuracy"].n, results["accuracy"].n_train, results["accuracy"].n_valid) == (9, 18, 9)
+    assert results["weighted_score"].is_headline
+
+
+def test_the_same_run_gives_the_same_numbers(recordings, home):
+    for _ in range(2):
+        found = Plugins()
+        go(found, planned(found, home, ["logmel"], recordings))
+    results = read_records(home / "out" / "records")
+    varying = {"run": "", "date": "", "seconds": {}}
+    half = len(results) // 2
+    assert [vars(r) | varying for r in results[:half]] == [vars(r) | varying for r in results[half:]]
+
+
+def test_one_encoder_that_fails_leaves_the_others_alone(recordings, home, plugin):
+    found = Plugins([plugin])
+    failures = go(found, planned(found, home, ["nan", "bug", "slow"], recordings))
+    assert [failure.job.encoder.name for failure in failures] == ["nan", "bug"]
+    assert "NaN or infinity" in failures[0].reason
+    assert failures[0].trace == ""
+    assert "undefined_name" in failures[1].trace
+    assert {result.encoder for result in read_records(home / "out" / "records")} == {"slow"}
+
+
+def test_a_file_that_cannot_be_read_fails_its_data_set_and_keeps_the_features(recordings, home, plugin, tmp_path):
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for path in recordings.parent.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    bad = folder / "A minor test 0.wav"
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[:100] + b"\xff" * 50)
+    found = Plugins([plugin])
+    [failure] = go(found, planned(found, home, ["slow"], folder / "triads.csv"))
+    assert "A minor test 0.wav: the file is cut off" in failure.reason
+    bad.write_bytes(whole)
+    found = Plugins([plugin])
+    assert go(found, planned(found, home, ["slow"], folder / "triads.csv")) == []
+
+
+def test_a_missing_csv_fails_all_its_jobs(home, plugin):
+    found = Plugins([plugin])
+    failures = go(found, planned(found, home, ["slow", "chroma"], Path("gone.csv")))
+    assert [failure.job.encoder.name for failure in failures] == ["slow", "chroma"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"encoders": ["chrma"]}, "did you mean 'chroma'"),
+        ({"tasks": ["kay"]}, "did you mean 'key'"),
+        ({"datasets": ["rendered"]}, "did you mean 'rendered-scores'"),
+        ({"datasets": ["rendered-scores"], "csv": Path("a.csv")}, "exclude each other"),
+        ({"settings": Settings(home=Path(), out=Path(), size="huge")}, "has no size 'huge'; it has default, small"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(options, message):
+    given = {"encoders": ["chroma"], "tasks": ["key"], "settings": settings(Path()), **options}
+    with pytest.raises(UsageError, match=message):
+        make_plan(Plugins(), **given)
+
+
+def test_all_means_everything_once():
+    plan = make_plan(Plugins(), ["all", "chroma"], ["all"], settings(Path()))
+    names = [(job.encoder.name, job.task.name) for job in plan.jobs]
+    assert len(set(names)) == len(names)
+    assert {"chroma", "logmel", "mfcc", "random"} <= {encoder for encoder, _ in names}
+
+
+def start(plugin, recordings, home, seconds):
+    command = [sys.executable, "-m", "mirbench", "run", "--encoder", "slow", "--task", "key", "--data", str(recordings)]
+    return subprocess.Popen(
+        [*command, "--home", str(home), "--out", str(home / "out"), "--plugin", str(plugin)],
+        env={**os.environ, "SLOW_SECONDS": str(seconds)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def wait_for_features(home, count):
+    for _ in range(600):
+        found = list((home / "features" / "slow").rglob("*.safetensors"))
+        if len(found) >= count:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("no features after 30 s")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_killed_goes_on_where_it_was(how, recordings, home, plugin):
+    process = start(plugin, recordings, home, seconds=0.1)
+    wait_for_features(home, 5)
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert "run the same command again to go on" in errors
+    stored = list((home / "features" / "slow").rglob("*.safetensors"))
+    assert 5 <= len(stored) < 36
+    n_before = len(Path(os.environ["SLOW_LOG"]).read_text())
+    process = start(plugin, recordings, home, seconds=0)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    n_again = len(Path(os.environ["SLOW_LOG"]).read_text()) - n_before
+    assert n_again == 36 - len(stored)
+    assert "slow" in output
+
+
+def test_two_runs_at_once_do_not_disturb_each_other(recordings, home, plugin):
+    processes = [start(plugin, recordings, home, seconds=0.02) for _ in range(2)]
+    for process in processes:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    first, second = sorted((home / "out" / "records").glob("*.jsonl"))
+    values = [[json.loads(line)["value"] for line in path.read_text().splitlines()] for path in (first, second)]
+    assert values[0] == values[1]
