@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Each module may import those on lines above it, and its own line's to the left.
 ORDER = (
     ("errors",),
-    ("specs", "fingerprints", "files", "progress"),
+    ("specs", "fingerprints", "files", "processes", "progress"),
     ("domain", "windows"),
     ("hookspecs", "plugins"),
     ("audio", "store"),

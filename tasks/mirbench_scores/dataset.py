@@ -6,9 +6,7 @@ comes last, so that an interrupted rendering continues where it stopped.
 
 import io
 import json
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from hashlib import sha256
@@ -20,6 +18,7 @@ import soundfile
 from mirbench.domain import Clip, Dataset, Split
 from mirbench.errors import DatasetError
 from mirbench.files import content_hash, sweep, write_atomically
+from mirbench.processes import process_pool
 from mirbench.progress import Progress
 from mirbench.specs import DatasetRequest
 from mirbench_scores import render
@@ -97,7 +96,7 @@ def prepare(request: DatasetRequest) -> None:
     if missing:
         with (
             Progress(f"rendering {NAME}", len(missing)) as progress,
-            ProcessPoolExecutor(request.workers, multiprocessing.get_context("spawn")) as pool,
+            process_pool(request.workers) as pool,
         ):
             try:
                 for seconds in pool.map(partial(render_clip, folder=path.parent), missing, chunksize=4):

@@ -58,11 +58,12 @@ Kind = tuple[bool, str]  # is it a chorale, and its mode
 
 # General MIDI programs (counted from 0), one a part, repeated where there are more parts.
 CHORALE_ENSEMBLES = (
-    (0,), (6,), (19,), (21,), (24,), (48,), (52,),
+    (0,), (6,), (19,), (20,), (24,), (48,), (52,),
     (40, 40, 41, 42), (56, 60, 57, 58), (73, 68, 71, 70), (64, 65, 66, 67),
 )  # fmt: skip
-# Heard and refused: 78 (whistle) sounds three semitones sharp in TimGM6mb; 105 (banjo) is loudest a fifth too high.
-FOLK_INSTRUMENTS = (0, 11, 15, 20, 21, 22, 24, 25, 40, 46, 56, 68, 71, 73, 74)
+# Heard in TimGM6mb and refused: 78 (whistle) sounds three semitones sharp; 21 (accordion) has a second reed a semitone
+# flat; 105 (banjo) is loudest a fifth too high.
+FOLK_INSTRUMENTS = (0, 11, 12, 15, 20, 22, 24, 25, 40, 46, 56, 68, 71, 73, 74)
 
 
 @dataclass(frozen=True)
