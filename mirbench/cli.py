@@ -4,32 +4,31 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from mirbench import __version__
+from mirbench.console import (
+    ResultTable,
+    print_dataset,
+    print_encoder,
+    print_plan,
+    print_task,
+    report_failures,
+    report_problems,
+)
 from mirbench.errors import MirbenchError, UsageError
-from mirbench.hookspecs import hookimpl
 from mirbench.plugins import Plugins, plugin_files
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, Spec, TaskSpec
 
-if TYPE_CHECKING:
-    from mirbench.domain import Result
-    from mirbench.run import Failure, Plan
-
 F = TypeVar("F", bound=Callable[..., Any])
-DONE, FAILED, USAGE = 0, 1, 2
+FAILED, USAGE = 1, 2
 
 
-class Names(click.ParamType[list[str]]):
-    """A list of names, separated by commas."""
-
-    name = "NAME[,NAME]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Split at commas."""
-        return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+def names(context: click.Context, option: click.Parameter, value: str) -> list[str]:
+    """Split an option's value at its commas."""
+    return [item.strip() for item in value.split(",") if item.strip()]
 
 
 def plugin_option(command: F) -> F:
@@ -87,13 +86,20 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
                 click.echo(f"  {spec.name:<{width}}  {spec.description}")
             for conflict in catalog.conflicts():
                 click.secho(f"  {conflict}", fg="red", err=True)
-    _report_problems(plugins)
+    report_problems(plugins)
 
 
 @cli.command("run")
-@click.option("--encoder", "encoders", type=Names(), required=True, help="Encoders, or all.")
-@click.option("--task", "tasks", type=Names(), required=True, help="Tasks, or all.")
-@click.option("--dataset", "datasets", type=Names(), default="", help="Data sets; default: each task's own.")
+@click.option("--encoder", "encoders", callback=names, metavar="NAME[,NAME]", required=True, help="Encoders, or all.")
+@click.option("--task", "tasks", callback=names, metavar="NAME[,NAME]", required=True, help="Tasks, or all.")
+@click.option(
+    "--dataset",
+    "datasets",
+    callback=names,
+    metavar="NAME[,NAME]",
+    default="",
+    help="Data sets; default: each task's own.",
+)
 @click.option("--data", "csv", type=click.Path(path_type=Path), help="A CSV file that lists your own recordings.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="results", show_default=True)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
@@ -122,15 +128,14 @@ def run_command(
     What is computed is kept: run again after an interruption, and it goes on.
     """
     plugins = Plugins(plugin_files(plugin_paths))
-    _report_problems(plugins)
+    report_problems(plugins)
     from mirbench.run import Settings, make_plan, run
 
-    full = Settings(
-        home=find_home(home), out=out, device=find_device(device), workers=workers or os.cpu_count() or 1, **settings
-    )  # fmt: skip
+    n_workers = workers or os.cpu_count() or 1
+    full = Settings(home=find_home(home), out=out, device=find_device(device), workers=n_workers, **settings)
     plan = make_plan(plugins, encoders, tasks, full, datasets=datasets, csv=csv)
     if dry_run:
-        _print_plan(plan)
+        print_plan(plan)
         return
     from mirbench.record import RecordWriter
 
@@ -142,7 +147,7 @@ def run_command(
     if table.results:
         click.echo(table.text())
         click.echo(f"records: {writer.path}")
-    _report_failures(failures, len(plan.jobs))
+    report_failures(failures, len(plan.jobs))
     if failures:
         sys.exit(FAILED)
 
@@ -179,7 +184,7 @@ def data_list(home: Path | None, plugin_paths: Sequence[Path]) -> None:
     for spec in plugins.datasets.specs():
         states = [f"{size}: {'here' if _is_here(spec, size, find_home(home)) else 'not here'}" for size in spec.sizes]
         click.echo(f"{spec.name}  tasks {', '.join(spec.tasks)}  ({', '.join(states)})\n  {spec.description}")
-    _report_problems(plugins)
+    report_problems(plugins)
 
 
 @data_group.command("prepare")
@@ -198,7 +203,7 @@ def data_prepare(name: str, home: Path | None, size: str, workers: int | None, p
     click.echo(f"licence: {spec.license}", err=True)
     request = _request(spec, size, find_home(home), workers or os.cpu_count() or 1)
     spec.prepare(request)
-    _print_dataset(spec, request)
+    print_dataset(spec, request)
 
 
 @data_group.command("path")
@@ -222,12 +227,12 @@ def info_command(name: str, home: Path | None, plugin_paths: Sequence[Path]) -> 
     click.echo(f"licence: {spec.license}")
     click.echo(f"citation: {spec.citation or 'none given'}")
     if isinstance(spec, EncoderSpec):
-        _print_encoder(spec)
+        print_encoder(spec)
     elif isinstance(spec, TaskSpec):
-        _print_task(spec)
+        print_task(spec)
     else:
         for size in spec.sizes:
-            _print_dataset(spec, _request(spec, size, find_home(home), 1))
+            print_dataset(spec, _request(spec, size, find_home(home), 1))
 
 
 @cli.command("check")
@@ -285,69 +290,6 @@ def find_device(given: str) -> str:
     return "cuda" if has_cuda else "cpu"
 
 
-class ResultTable:
-    """Collect results and print them, one row for an encoder on a task."""
-
-    def __init__(self) -> None:
-        self.results: list[Result] = []
-
-    @hookimpl
-    def mirbench_result(self, result: "Result") -> None:
-        """Remember a number for the table."""
-        self.results.append(result)
-
-    def text(self) -> str:
-        """Lay the table out."""
-        from tabulate import tabulate
-
-        rows: dict[tuple[str, ...], dict[str, str]] = {}
-        for result in self.results:
-            where = (result.task, f"{result.dataset} ({result.size})", result.encoder)
-            row = rows.setdefault(where, dict(zip(("task", "data set", "encoder"), where, strict=True)))
-            row[result.metric] = _format(result)
-            row["readout, layer"] = f"{result.readout}, {result.layer}"
-            row["n"] = str(result.n)
-        return tabulate(list(rows.values()), headers="keys", disable_numparse=True)
-
-
-def _format(result: "Result") -> str:
-    if result.is_headline:
-        return f"{result.value:.3f} [{result.low:.3f}, {result.high:.3f}]"
-    return f"{result.value:.0f}" if result.aggregate == "sum" else f"{result.value:.3f}"
-
-
-def _report_problems(plugins: Plugins) -> None:
-    for problem in plugins.problems:
-        click.secho(f"mirbench: {problem}", fg="yellow", err=True)
-
-
-def _report_failures(failures: "Sequence[Failure]", n_jobs: int) -> None:
-    shown: set[str] = set()
-    for failure in failures:
-        again = failure.reason in shown
-        click.secho(f"failed: {failure.job}: {'as above' if again else failure.reason}", fg="red", err=True)
-        if failure.trace and not again:
-            click.echo(failure.trace, err=True)
-        shown.add(failure.reason)
-    if failures:
-        click.echo(f"{n_jobs - len(failures)} of {n_jobs} done, {len(failures)} failed", err=True)
-
-
-def _print_plan(plan: "Plan") -> None:
-    from mirbench.domain import SPLITS
-    from mirbench.evaluate import clip_duration
-
-    for job in plan.jobs:
-        try:
-            dataset = job.dataset.load(plan.request(job.task))
-        except MirbenchError as error:
-            state = "will be prepared first" if job.dataset.is_embedded else str(error)
-        else:
-            clips = [clip for split in SPLITS for clip in dataset.clips(split)]
-            state = f"{len(clips)} clips, {sum(map(clip_duration, clips)) / 3600:.2f} h"
-        click.echo(f"{job}: {state}")
-
-
 def _is_here(spec: DatasetSpec, size: str, home: Path) -> bool:
     try:
         spec.load(_request(spec, size, home, 1))
@@ -358,36 +300,6 @@ def _is_here(spec: DatasetSpec, size: str, home: Path) -> bool:
 
 def _request(spec: DatasetSpec, size: str, home: Path, workers: int) -> DatasetRequest:
     return DatasetRequest(task=spec.tasks[0], size=size, home=home, workers=workers)
-
-
-def _print_encoder(spec: EncoderSpec) -> None:
-    encoder = spec.load("cpu")
-    click.echo(f"parameters: {encoder.n_parameters if encoder.n_parameters is not None else 'none'}")
-    click.echo(f"sample rate: {encoder.sample_rate} Hz")
-    click.echo(f"readouts: frames; of clips {', '.join(encoder.readouts('clip'))}")
-    click.echo(f"fingerprint: {encoder.fingerprint}")
-
-
-def _print_task(spec: TaskSpec) -> None:
-    task = spec.load()
-    click.echo(f"scope: {task.scope}, {task.objective}")
-    click.echo(f"CSV column: {task.label_column}")
-    click.echo(f"labels ({len(task.labels)}): {', '.join(task.labels)}")
-    click.echo(f"default data set: {spec.default_dataset or 'none'}")
-    for metric in task.metrics:
-        click.echo(f"metric {metric.name}: {metric.source}")
-
-
-def _print_dataset(spec: DatasetSpec, request: DatasetRequest) -> None:
-    from mirbench.domain import SPLITS
-
-    try:
-        dataset = spec.load(request)
-    except MirbenchError as error:
-        click.echo(f"{request.size}: {error}")
-        return
-    counts = ", ".join(f"{len(dataset.clips(split))} {split}" for split in SPLITS)
-    click.echo(f"{request.size}: {counts} clips, version {dataset.version}")
 
 
 def main() -> None:

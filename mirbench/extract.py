@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import torch
 
 from mirbench import audio
 from mirbench.domain import Audio, Clip, Encoder, Features
@@ -139,7 +140,7 @@ def _compute(
                 yield samples
 
     writing: deque[Future[None]] = deque()
-    with progress, ThreadPoolExecutor(1) as writer:
+    with progress, ThreadPoolExecutor(1) as writer, torch.inference_mode():
         for features in encoder.encode_all(decoded(), batch_size):
             if not in_flight:
                 raise EncoderError("encode_all returned more features than it was given clips")

@@ -24,6 +24,7 @@ ORDER = (
     ("leaderboard",),
     ("run",),
     ("testing",),
+    ("console",),
     ("cli",),
     ("__main__",),
 )

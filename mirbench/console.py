@@ -1,0 +1,114 @@
+"""What the command line prints."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from mirbench.errors import MirbenchError
+from mirbench.hookspecs import hookimpl
+from mirbench.plugins import Plugins
+from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
+
+if TYPE_CHECKING:
+    from mirbench.domain import Result
+    from mirbench.run import Failure, Plan
+
+
+class ResultTable:
+    """Collect results and print them, one row for an encoder on a task."""
+
+    def __init__(self) -> None:
+        self.results: list[Result] = []
+
+    @hookimpl
+    def mirbench_result(self, result: "Result") -> None:
+        """Remember a number for the table."""
+        self.results.append(result)
+
+    def text(self) -> str:
+        """Lay the table out."""
+        from tabulate import tabulate
+
+        rows: dict[tuple[str, ...], dict[str, str]] = {}
+        for result in self.results:
+            where = (result.task, f"{result.dataset} ({result.size})", result.encoder)
+            row = rows.setdefault(where, dict(zip(("task", "data set", "encoder"), where, strict=True)))
+            row[result.metric] = _format(result)
+            row["readout, layer"] = f"{result.readout}, {result.layer}"
+            row["n"] = str(result.n)
+        return tabulate(list(rows.values()), headers="keys", disable_numparse=True)
+
+
+def _format(result: "Result") -> str:
+    if result.is_headline:
+        return f"{result.value:.3f} [{result.low:.3f}, {result.high:.3f}]"
+    return f"{result.value:.0f}" if result.aggregate == "sum" else f"{result.value:.3f}"
+
+
+def report_problems(plugins: Plugins) -> None:
+    """Name the plugins that cannot be used."""
+    for problem in plugins.problems:
+        click.secho(f"mirbench: {problem}", fg="yellow", err=True)
+
+
+def report_failures(failures: "Sequence[Failure]", n_jobs: int) -> None:
+    """Say which jobs failed and why; bugs with their traceback."""
+    shown: set[str] = set()
+    for failure in failures:
+        again = failure.reason in shown
+        click.secho(f"failed: {failure.job}: {'as above' if again else failure.reason}", fg="red", err=True)
+        if failure.trace and not again:
+            click.echo(failure.trace, err=True)
+        shown.add(failure.reason)
+    if failures:
+        click.echo(f"{n_jobs - len(failures)} of {n_jobs} done, {len(failures)} failed", err=True)
+
+
+def print_plan(plan: "Plan") -> None:
+    """Say what a run would do."""
+    from mirbench.domain import SPLITS
+    from mirbench.evaluate import clip_duration
+
+    for job in plan.jobs:
+        try:
+            dataset = job.dataset.load(plan.request(job.task))
+        except MirbenchError as error:
+            state = "will be prepared first" if job.dataset.is_embedded else str(error)
+        else:
+            clips = [clip for split in SPLITS for clip in dataset.clips(split)]
+            state = f"{len(clips)} clips, {sum(map(clip_duration, clips)) / 3600:.2f} h"
+        click.echo(f"{job}: {state}")
+
+
+def print_encoder(spec: EncoderSpec) -> None:
+    """Show what an encoder is, once it is loaded."""
+    encoder = spec.load("cpu")
+    click.echo(f"parameters: {encoder.n_parameters if encoder.n_parameters is not None else 'none'}")
+    click.echo(f"sample rate: {encoder.sample_rate} Hz")
+    click.echo(f"readouts: frames; of clips {', '.join(encoder.readouts('clip'))}")
+    click.echo(f"fingerprint: {encoder.fingerprint}")
+
+
+def print_task(spec: TaskSpec) -> None:
+    """Show labels and metrics."""
+    task = spec.load()
+    click.echo(f"scope: {task.scope}, {task.objective}")
+    click.echo(f"CSV column: {task.label_column}")
+    click.echo(f"labels ({len(task.labels)}): {', '.join(task.labels)}")
+    click.echo(f"default data set: {spec.default_dataset or 'none'}")
+    for metric in task.metrics:
+        click.echo(f"metric {metric.name}: {metric.source}")
+
+
+def print_dataset(spec: DatasetSpec, request: DatasetRequest) -> None:
+    """Show how many clips there are, or why there are none."""
+    from mirbench.domain import SPLITS
+
+    try:
+        dataset = spec.load(request)
+    except MirbenchError as error:
+        click.echo(f"{request.size}: {error}")
+        return
+    counts = ", ".join(f"{len(dataset.clips(split))} {split}" for split in SPLITS)
+    click.echo(f"{request.size}: {counts} clips, version {dataset.version}")
