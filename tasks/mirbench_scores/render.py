@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import mido
 import numpy as np
@@ -22,6 +23,7 @@ from mirbench import DatasetError
 from mirbench_scores.index import Entry, generator
 
 SAMPLE_RATE = 22050
+LIVE_RATE = 44100  # Hz, of synthesisers that are driven note by note
 TICKS_PER_QUARTER = 480
 RELEASE = 1.0  # seconds after the last note-off; midirenderer stops right there
 PEAK = 0.7
@@ -144,59 +146,49 @@ def _play_midirenderer(midi: bytes) -> Float32[np.ndarray, "samples"]:
 def _play_tinysoundfont(midi: bytes) -> Float32[np.ndarray, "samples"]:
     import tinysoundfont
 
-    synth = tinysoundfont.Synth(samplerate=44100)
-    synth.sfload(str(soundfont()))
-    sequence = mido.MidiFile(file=io.BytesIO(midi))
-    return _play_events(
-        sequence, 44100, _tinysoundfont_actions(synth), lambda n: np.frombuffer(synth.generate(n), np.float32)
+    synth = tinysoundfont.Synth(samplerate=LIVE_RATE)
+    font = synth.sfload(str(soundfont()))
+    return _play_live(
+        midi,
+        synth,
+        choose=lambda channel, program: synth.program_select(channel, font, 0, program),
+        generate=lambda n_frames: np.frombuffer(synth.generate(n_frames), np.float32),
     )
-
-
-def _tinysoundfont_actions(synth: object) -> "Callable[[mido.Message], None]":
-    def act(message: mido.Message) -> None:
-        if message.type == "program_change":
-            synth.program_change(message.channel, message.program)  # type: ignore[attr-defined]
-        elif message.type == "note_on":
-            synth.noteon(message.channel, message.note, message.velocity)  # type: ignore[attr-defined]
-        elif message.type == "note_off":
-            synth.noteoff(message.channel, message.note)  # type: ignore[attr-defined]
-
-    return act
 
 
 def _play_fluidsynth(midi: bytes) -> Float32[np.ndarray, "samples"]:
     import fluidsynth
 
-    synth = fluidsynth.Synth(samplerate=44100.0)
+    synth = fluidsynth.Synth(samplerate=float(LIVE_RATE))
     font = synth.sfload(str(soundfont()))
+    return _play_live(
+        midi,
+        synth,
+        choose=lambda channel, program: synth.program_select(channel, font, 0, program),
+        generate=lambda n_frames: synth.get_samples(n_frames).astype(np.float32) / 32768,
+    )
 
-    def act(message: mido.Message) -> None:
+
+def _play_live(
+    midi: bytes, synth: Any, choose: Callable[[int, int], Any], generate: Callable[[int], np.ndarray]
+) -> Float32[np.ndarray, "samples"]:
+    """Drive a synthesiser that is told notes and asked for sound in between."""
+    blocks: list[np.ndarray] = []
+    now = due = 0.0
+    for message in mido.MidiFile(file=io.BytesIO(midi)):
+        due += message.time
+        n_frames = round((due - now) * LIVE_RATE)
+        if n_frames:
+            blocks.append(np.array(generate(n_frames)))
+            now += n_frames / LIVE_RATE
         if message.type == "program_change":
-            synth.program_select(message.channel, font, 0, message.program)
+            choose(message.channel, message.program)
         elif message.type == "note_on":
             synth.noteon(message.channel, message.note, message.velocity)
         elif message.type == "note_off":
             synth.noteoff(message.channel, message.note)
-
-    sequence = mido.MidiFile(file=io.BytesIO(midi))
-    return _play_events(sequence, 44100, act, lambda n: synth.get_samples(n).astype(np.float32) / 32768)
-
-
-def _play_events(
-    sequence: mido.MidiFile, rate: int, act: "Callable[[mido.Message], None]", generate: "Callable[[int], np.ndarray]"
-) -> Float32[np.ndarray, "samples"]:
-    """Drive a synthesiser that makes sound between events."""
-    blocks: list[np.ndarray] = []
-    now = due = 0.0
-    for message in sequence:
-        due += message.time
-        n_frames = round((due - now) * rate)
-        if n_frames:
-            blocks.append(np.array(generate(n_frames)).reshape(-1, 2))
-            now += n_frames / rate
-        act(message)
-    blocks.append(np.array(generate(round(RELEASE * rate))).reshape(-1, 2))
-    return _mono(np.concatenate(blocks), rate)
+    blocks.append(np.array(generate(round(RELEASE * LIVE_RATE))))
+    return _mono(np.concatenate(blocks).reshape(-1, 2), LIVE_RATE)
 
 
 def _mono(wave: np.ndarray, rate: int) -> Float32[np.ndarray, "samples"]:
