@@ -24,7 +24,7 @@ from mirbench.errors import MirbenchError
 
 PROTOCOL = "convex"
 STRENGTHS: tuple[float, ...] = tuple(float(10**power) for power in np.linspace(-5, 1, 9))
-GRADIENT_TOLERANCE = 1e-5  # largest entry of the gradient at the solution, per training row and unit of strength
+GRADIENT_TOLERANCE = 1e-6  # largest entry of the gradient at the solution, per training row and unit of strength
 MAX_ITERATIONS = 20_000
 UNSEEN_LOGIT = -100.0  # of a label without a training row: never chosen
 SMALLEST_DEVIATION = 1e-8
@@ -126,13 +126,21 @@ def _binary_path(
 
 
 def _solve(rows: np.ndarray, target: np.ndarray, strengths: Sequence[float]) -> Iterator[Solution]:
+    """Run Newton's method with conjugate gradients (a tenth of the time of L-BFGS), L-BFGS where its line search fails."""
     model = LogisticRegression(tol=GRADIENT_TOLERANCE, max_iter=MAX_ITERATIONS, warm_start=True)
     for strength in strengths:
         model.set_params(C=strength)
         with warnings.catch_warnings():
-            warnings.simplefilter("error", ConvergenceWarning)
+            warnings.simplefilter("error")
             try:
-                model.fit(rows, target)
-            except ConvergenceWarning as warning:
-                raise MirbenchError(f"the probe of strength {strength:g} did not converge: {warning}") from warning
+                model.set_params(solver="newton-cg").fit(rows, target)
+            except Warning:
+                _solve_slowly(model, rows, target)
         yield model.coef_.copy(), model.intercept_.copy()
+
+
+def _solve_slowly(model: LogisticRegression, rows: np.ndarray, target: np.ndarray) -> None:
+    try:
+        model.set_params(solver="lbfgs").fit(rows, target)
+    except ConvergenceWarning as warning:
+        raise MirbenchError(f"the probe of strength {model.C:g} did not converge: {warning}") from warning
