@@ -27,17 +27,20 @@ class ResultTable:
         self.results.append(result)
 
     def text(self) -> str:
-        """Lay the table out."""
+        """Lay out one table a task."""
         from tabulate import tabulate
 
-        rows: dict[tuple[str, ...], dict[str, str]] = {}
+        tables: dict[str, dict[tuple[str, str], dict[str, str]]] = {}
         for result in self.results:
-            where = (result.task, f"{result.dataset} ({result.size})", result.encoder)
-            row = rows.setdefault(where, dict(zip(("task", "data set", "encoder"), where, strict=True)))
+            where = (f"{result.dataset} ({result.size})", result.encoder)
+            row = tables.setdefault(result.task, {}).setdefault(where, {"data set": where[0], "encoder": where[1]})
             row[result.metric] = _format(result)
             row["readout, layer"] = f"{result.readout}, {result.layer}"
             row["n"] = str(result.n)
-        return tabulate(list(rows.values()), headers="keys", disable_numparse=True)
+        return "\n\n".join(
+            f"{task}\n{tabulate(list(rows.values()), headers='keys', disable_numparse=True)}"
+            for task, rows in tables.items()
+        )
 
 
 def _format(result: "Result") -> str:

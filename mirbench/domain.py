@@ -23,6 +23,24 @@ Target = Int64[np.ndarray, "*time"] | Float32[np.ndarray, "*time label"]
 MEAN_OF_TOKENS = "mean of tokens"
 
 
+@dataclass(frozen=True, eq=False)
+class LabelledIntervals:
+    """What is so from when to when: chords, sections, events.
+
+    Attributes
+    ----------
+    intervals
+        One row of start and end each.
+    """
+
+    intervals: Float64[np.ndarray, "interval 2"]
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.intervals) != len(self.labels):
+            raise ValueError(f"{len(self.intervals)} intervals but {len(self.labels)} labels")
+
+
 @dataclass(frozen=True)
 class Clip:
     """A stretch of a recording and what is known about it.
@@ -164,6 +182,16 @@ class Dataset(ABC):
         """List the clips of a split, always in the same order."""
 
 
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A probe's output on one clip, beside its reference."""
+
+    reference: Any
+    logits: Float32[np.ndarray, "*time label"]
+    times: Float64[np.ndarray, "time"]
+    duration: float
+
+
 Scope = Literal["clip", "frame"]
 Objective = Literal["multiclass", "multilabel"]
 
@@ -175,7 +203,7 @@ class ClipMetric:
     Attributes
     ----------
     score
-        Called with reference and estimate.
+        Called with reference and estimate; returns the value, or the value and its weight in the average.
     source
         Library, version and function that computes it.
     best, worst
@@ -183,7 +211,7 @@ class ClipMetric:
     """
 
     name: str
-    score: Callable[[Any, Any], float]
+    score: Callable[[Any, Any], float | tuple[float, float]]
     source: str
     aggregate: Literal["mean", "sum"] = "mean"
     best: float = 1.0
@@ -252,6 +280,15 @@ class Task(ABC):
         self, logits: Float32[np.ndarray, "*time label"], times: Float64[np.ndarray, "time"], duration: float
     ) -> Any:
         """Turn the probe's output into an estimate, of the same type as a reference."""
+
+    def tuned(self, examples: "Sequence[Answer]") -> "Task":
+        """Return this task with its decoder tuned on the validation split; most decoders have nothing to tune."""
+        return self
+
+    @property
+    def decoder(self) -> Mapping[str, Any]:
+        """Name what was tuned, for the record."""
+        return {}
 
     @abstractmethod
     def empty(self) -> Any:

@@ -1,14 +1,15 @@
 """Fit a probe, decode, score: from stored features to numbers with intervals."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from mirbench import audio
-from mirbench.domain import SPLITS, Clip, ClipMetric, Dataset, Encoder, Metric, Split, Target, Task
+from mirbench.domain import SPLITS, Answer, Clip, ClipMetric, Dataset, Encoder, Metric, Split, Target, Task
 from mirbench.errors import DatasetError
 from mirbench.extract import Region
 from mirbench.probes import PROTOCOL, Probe, cross_entropy, fit_path
@@ -51,6 +52,7 @@ class Evaluation:
 
     scores: tuple[Score, ...]
     choice: Choice
+    decoder: Mapping[str, Any]
     protocol: str
     n_clips: dict[Split, int]
     n_groups: int
@@ -76,12 +78,15 @@ def evaluate(encoder: Encoder, task: Task, dataset: Dataset, store: FeatureStore
             raise DatasetError(f"data set {dataset.name!r} has no clips in its {split} split")
     started = time.perf_counter()
     choice = choose(encoder, task, clips["train"], clips["valid"], store)
+    tuned = task.tuned([_answer(encoder, task, choice, clip, store) for clip in clips["valid"]])
     fitted = time.perf_counter()
-    estimates = [_estimate(encoder, task, choice, clip, store) for clip in clips["test"]]
-    scores = score(task, clips["test"], estimates, seed)
+    answers = [_answer(encoder, task, choice, clip, store) for clip in clips["test"]]
+    estimates = [tuned.decode(answer.logits, answer.times, answer.duration) for answer in answers]
+    scores = score(tuned, clips["test"], estimates, seed)
     return Evaluation(
         scores=scores,
         choice=choice,
+        decoder=tuned.decoder,
         protocol=PROTOCOL,
         n_clips={split: len(members) for split, members in clips.items()},
         n_groups=len({clip.group for clip in clips["test"]}),
@@ -122,9 +127,12 @@ def _score(
     seed: int,
 ) -> Score:
     if isinstance(metric, ClipMetric):
-        values = np.array([metric.score(*pair) for pair in zip(references, estimates, strict=True)], dtype=np.float64)
-        value = float(values.mean() if metric.aggregate == "mean" else values.sum())
-        resampled = _resample_clips(values, groups, metric.aggregate == "mean", seed)
+        scored = [metric.score(*pair) for pair in zip(references, estimates, strict=True)]
+        weighted = np.array([each if isinstance(each, tuple) else (each, 1.0) for each in scored], dtype=np.float64)
+        values, weights = weighted.T
+        is_mean = metric.aggregate == "mean"
+        value = float(values @ weights / weights.sum()) if is_mean else float(values.sum())
+        resampled = _resample_clips(values, weights, groups, is_mean, seed)
     else:
         value = float(metric.score(references, estimates))
         resampled = np.array(
@@ -139,14 +147,16 @@ def _score(
 
 
 def _resample_clips(
-    values: Float64[np.ndarray, "clip"], groups: Int64[np.ndarray, "clip"], is_mean: bool, seed: int
+    values: Float64[np.ndarray, "clip"],
+    weights: Float64[np.ndarray, "clip"],
+    groups: Int64[np.ndarray, "clip"],
+    is_mean: bool,
+    seed: int,
 ) -> Float64[np.ndarray, "resample"]:
     counts = _group_counts(groups, seed)
-    sums = counts @ np.bincount(groups, weights=values)
     if not is_mean:
-        return sums
-    means: np.ndarray = sums / (counts @ np.bincount(groups))
-    return means
+        return np.asarray(counts @ np.bincount(groups, weights=values))
+    return np.asarray((counts @ np.bincount(groups, values * weights)) / (counts @ np.bincount(groups, weights)))
 
 
 def _draws(groups: Int64[np.ndarray, "clip"], seed: int) -> Iterator[list[int]]:
@@ -178,9 +188,9 @@ def _examples(
     return np.concatenate(features), np.concatenate(targets)
 
 
-def _estimate(encoder: Encoder, task: Task, choice: Choice, clip: Clip, store: FeatureStore) -> object:
+def _answer(encoder: Encoder, task: Task, choice: Choice, clip: Clip, store: FeatureStore) -> Answer:
     values, times = store.read(Region.of(clip).key(encoder, choice.readout), choice.layer)
-    return task.decode(choice.probe.logits(values), times, clip_duration(clip))
+    return Answer(clip.reference, choice.probe.logits(values), times, clip_duration(clip))
 
 
 def clip_duration(clip: Clip) -> float:

@@ -299,7 +299,12 @@ def _results(
             strength=choice.strength,
             seed=plan.settings.seed,
             source=score.metric.source,
-            selection={"split": "valid", "criterion": "cross-entropy", "curve": choice.curve},
+            selection={
+                "split": "valid",
+                "criterion": "cross-entropy",
+                "curve": choice.curve,
+                "decoder": evaluation.decoder,
+            },
             versions=_versions(),
             seconds={"extract": extract_seconds, **evaluation.seconds},
         )

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     ("errors",),
     ("specs", "fingerprints", "files", "processes", "progress"),
-    ("domain", "windows"),
+    ("domain", "decode", "windows"),
     ("hookspecs", "plugins"),
     ("audio", "store"),
     ("csv_dataset", "extract"),

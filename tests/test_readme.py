@@ -9,6 +9,7 @@ import click
 import pytest
 
 from mirbench.cli import cli
+from mirbench.plugins import Plugins
 from mirbench_scores.index import INDEX, LEFT_OUT, read_index
 from readme_table import table
 
@@ -46,6 +47,11 @@ def test_every_command_is_one_that_exists(line):
 @pytest.mark.parametrize("target", [line.split()[1] for line in COMMANDS if line.startswith("make ")])
 def test_every_make_target_exists(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_every_task_is_in_the_readme():
+    for name in Plugins().tasks.names:
+        assert f"| `{name}` |" in README
 
 
 def test_every_command_of_the_program_is_in_the_readme():

@@ -76,7 +76,7 @@ def check_references_score_best_against_themselves(task: Task) -> None:
     for reference, _ in _examples(task, 3 * N_EXAMPLES):
         for metric in task.metrics:
             if isinstance(metric, ClipMetric):
-                value = metric.score(reference, reference)
+                value = _value(metric.score(reference, reference))
                 require(
                     _is_near_best(metric, value), f"{reference!r} against itself scores {value:.4f} in {metric.name}"
                 )
@@ -131,8 +131,13 @@ def _decoded(
 
 def _score(metric: Metric, references: list[Any], estimates: list[Any]) -> float:
     if isinstance(metric, ClipMetric):
-        return float(np.mean([metric.score(*pair) for pair in zip(references, estimates, strict=True)]))
+        scored = [metric.score(*pair) for pair in zip(references, estimates, strict=True)]
+        return float(np.mean([_value(each) for each in scored]))
     return float(metric.score(references, estimates))
+
+
+def _value(scored: float | tuple[float, float]) -> float:
+    return scored[0] if isinstance(scored, tuple) else scored
 
 
 def _is_near_best(metric: Metric, value: float) -> bool:

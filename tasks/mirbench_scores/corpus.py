@@ -23,6 +23,7 @@ from jaxtyping import Float
 from mirbench import DatasetError
 
 ABC_COLLECTIONS = ("airdsAirs", "miscFolk", "oneills1850", "ryansMammoth")
+EXACT = 1e-3  # quarter notes; onsets of triplets are rounded
 TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 
@@ -39,6 +40,9 @@ class Score:
     tonic, mode
         Of the score's own key: a pitch class (C is 0) and "major" or "minor"; None where the score states
         no key, or another mode.
+    beats
+        One row a beat: its place in quarter notes, and its number in the bar (1 is the downbeat). The beat is that of
+        the time signature: a quarter in 3/4, a dotted quarter in 6/8, a half in 2/2. Empty where the metre has none.
     melody
         MIDI pitches of the tune: the soprano of a chorale, the only part of a folk tune.
     """
@@ -49,6 +53,7 @@ class Score:
     mode: str | None
     notes: Float[np.ndarray, "note 4"]
     bars: Float[np.ndarray, "bar"]
+    beats: Float[np.ndarray, "beat 2"]
     melody: Float[np.ndarray, "tone"]
 
     @property
@@ -131,8 +136,31 @@ def _as_score(score_id: str, stream: Any) -> Score:
         mode=mode if has_key else None,
         notes=notes,
         bars=np.array(bars, dtype=np.float64),
+        beats=_beats(parts[0]) if parts else np.zeros((0, 2)),
         melody=melody[:, 2],
     )
+
+
+def _beats(part: Any) -> Float[np.ndarray, "beat 2"]:
+    """Find the beats of all bars; a bar that a repeat sign cuts in two counts on in its second half."""
+    rows: list[tuple[float, float]] = []
+    place = None  # in the bar, where the last measure ended before the bar was full
+    for measure in part.getElementsByClass("Measure"):
+        metre = measure.timeSignature or measure.getContextByClass("TimeSignature")
+        if metre is None:
+            return np.zeros((0, 2))
+        full, length = float(metre.barDuration.quarterLength), float(measure.duration.quarterLength)
+        beat = float(metre.beatDuration.quarterLength)
+        if place is None:
+            place = max(0.0, full - length)  # the first measure: a pick-up ends on the bar line
+        elif place + length > full + EXACT:
+            place = 0.0
+        first = np.ceil(place / beat - EXACT)
+        last = np.ceil((place + length) / beat - EXACT)
+        start = float(measure.offset) - place
+        rows += [(start + number * beat, number + 1.0) for number in range(int(first), int(last))]
+        place = (place + length) if place + length < full - EXACT else 0.0
+    return np.array(rows, dtype=np.float64).reshape(-1, 2)
 
 
 def _melody_part(parts: list[Any]) -> int:

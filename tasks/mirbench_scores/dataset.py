@@ -6,27 +6,31 @@ comes last, so that an interrupted rendering continues where it stopped.
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import soundfile
+from jaxtyping import Float64
 
-from mirbench.domain import Clip, Dataset, Split
+from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
 from mirbench.files import content_hash, sweep, write_atomically
 from mirbench.processes import process_pool
 from mirbench.progress import Progress
 from mirbench.specs import DatasetRequest
 from mirbench_scores import render
+from mirbench_scores.annotate import Annotation, annotate
 from mirbench_scores.corpus import read_score
 from mirbench_scores.index import INDEX, Entry, read_index
 
 NAME = "rendered-scores"
-RENDERING = 1  # raise whenever render.py would give other audio from the same index
+RENDERING = 2  # raise whenever the same index would give other audio or other labels
 
 
 class RenderedScores(Dataset):
@@ -39,31 +43,57 @@ class RenderedScores(Dataset):
     """
 
     def __init__(self, request: DatasetRequest) -> None:
-        if request.task != "key":
-            raise DatasetError(f"{NAME} has no references for task {request.task!r}")
+        if request.task not in REFERENCES:
+            raise DatasetError(f"{NAME} has no references for task {request.task!r}; it has {', '.join(REFERENCES)}")
         path = manifest_path(request)
         if not path.is_file():
             raise DatasetError(f"{NAME} is not rendered in {path.parent}; run 'mirbench data prepare {NAME}'")
-        hashes = {clip["file"]: clip["sha256"] for clip in json.loads(path.read_text())["clips"]}
+        known = {clip["file"]: clip for clip in json.loads(path.read_text())["clips"]}
         self.name = NAME
         self.size = request.size
         self.version = path.parent.name
-        self._clips = [
-            Clip(
-                id=entry.id,
-                path=path.parent / file_name(entry),
-                split=_split(entry),
-                group=entry.group,
-                reference=entry.key,
-                duration=render.n_samples(entry) / render.SAMPLE_RATE,
-                sha256=hashes[file_name(entry)],
-            )
-            for entry in entries_of(request.size)
-        ]
+        self._clips = []
+        for entry in entries_of(request.size):
+            clip = known[file_name(entry)]
+            reference = REFERENCES[request.task](entry, Annotation.from_json(clip["labels"]))
+            if reference is not None:
+                self._clips.append(_clip(entry, path.parent, clip["sha256"], reference))
 
     def clips(self, split: Split) -> Sequence[Clip]:
         """List the clips of a split in the order of the index."""
         return [clip for clip in self._clips if clip.split == split]
+
+
+def _clip(entry: Entry, folder: Path, digest: str, reference: object) -> Clip:
+    return Clip(
+        id=entry.id,
+        path=folder / file_name(entry),
+        split=_split(entry),
+        group=entry.group,
+        reference=reference,
+        duration=render.n_samples(entry) / render.SAMPLE_RATE,
+        sha256=digest,
+    )
+
+
+def _key(entry: Entry, annotation: Annotation) -> str:
+    return entry.key
+
+
+def _beats(entry: Entry, annotation: Annotation) -> Float64[np.ndarray, "beat"] | None:
+    """Give the beats; no clip where the bars of the score are irregular."""
+    return np.array(annotation.beats, dtype=np.float64) if annotation.beats else None
+
+
+def _chords(entry: Entry, annotation: Annotation) -> LabelledIntervals | None:
+    """Give the chords; no clip where one voice sings alone."""
+    if not annotation.chords:
+        return None
+    starts, ends, labels = zip(*annotation.chords, strict=True)
+    return LabelledIntervals(np.array([starts, ends], dtype=np.float64).T, labels)
+
+
+REFERENCES: dict[str, Callable[[Entry, Annotation], Any]] = {"key": _key, "beat": _beats, "chord": _chords}
 
 
 def entries_of(size: str) -> list[Entry]:
@@ -109,10 +139,13 @@ def prepare(request: DatasetRequest) -> None:
 
 def render_clip(entry: Entry, folder: Path) -> float:
     """Render one clip to its file; returns its duration in seconds."""
-    notes = render.sounding_notes(entry, read_score(entry.id).notes)
+    score = read_score(entry.id)
+    notes = render.sounding_notes(entry, score.notes)
+    labels = json.dumps(asdict(annotate(entry, score)))
     buffer = io.BytesIO()
     soundfile.write(buffer, render.render(entry, notes), render.SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    write_atomically(folder / file_name(entry), buffer.getvalue())
+    write_atomically(folder / f"{entry.file_stem}.json", labels.encode())
+    write_atomically(folder / file_name(entry), buffer.getvalue())  # last: it says that the clip is complete
     return render.n_samples(entry) / render.SAMPLE_RATE
 
 
@@ -127,6 +160,7 @@ def _manifest(entries: Sequence[Entry], folder: Path) -> dict[str, object]:
                 "sha256": content_hash(folder / file_name(entry)),
                 "key": entry.key,
                 **asdict(entry),
+                "labels": json.loads((folder / f"{entry.file_stem}.json").read_text()),
             }
             for entry in entries
         ],

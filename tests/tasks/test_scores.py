@@ -3,6 +3,7 @@
 import csv
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from mirbench import DatasetError, audio
 from mirbench.plugins import Plugins
 from mirbench.specs import DatasetRequest
 from mirbench_scores import dataset, render
-from mirbench_scores.corpus import read_score
+from mirbench_scores.annotate import annotate
+from mirbench_scores.corpus import TONICS, read_score
 from mirbench_scores.index import (
     CHORALE_ENSEMBLES,
     FOLK_INSTRUMENTS,
@@ -179,6 +181,60 @@ def test_notes_sound_when_the_tempo_curve_says():
     lags = np.arange(-0.1, 0.1, 0.005)
     strength = [np.interp(onsets + lag, times, flux).sum() for lag in lags]
     assert abs(lags[int(np.argmax(strength))]) < 0.02
+
+
+CHORALES = [entry for entry in INDEX if entry.id.startswith("bach/")]
+
+
+@pytest.mark.parametrize("entry", CHORALES[::30], ids=lambda entry: entry.id)
+def test_chord_labels_name_what_the_audio_holds(entry):
+    """Chroma energy lies on the tones of the labelled triads, more than on any transposition of them."""
+    score = read_score(entry.id)
+    labels = annotate(entry, score).chords
+    assert labels[0][0] == 0
+    assert all(end == start for (_, end, _), (start, _, _) in pairwise(labels))
+    named = sum(end - start for start, end, label in labels if label not in ("N", "X"))
+    assert named > 0.5 * labels[-1][1]
+    played = replace(entry, programs=(0,) * len(entry.programs))
+    chroma = (
+        Plugins()
+        .encoders["chroma"]
+        .load("cpu")
+        .encode(render.render(played, render.sounding_notes(played, score.notes)))
+    )
+    roll = np.zeros((len(chroma.times), 12))
+    for start, end, label in labels:
+        root, _, quality = label.partition(":")
+        if quality in ("maj", "min"):
+            tones = [(TONICS.index(root) + step) % 12 for step in (0, 4 if quality == "maj" else 3, 7)]
+            roll[np.ix_((chroma.times >= start) & (chroma.times < end), tones)] = 1
+    energy = chroma.frames[0] ** 2 * roll.any(axis=1, keepdims=True)
+    shares = [(energy * np.roll(roll, shift, axis=1)).sum() / energy.sum() for shift in range(12)]
+    assert int(np.argmax(shares)) == 0
+    assert shares[0] > 0.7
+
+
+@pytest.mark.parametrize("entry", INDEX[5::50], ids=lambda entry: entry.id)
+def test_beats_follow_the_tempo_curve_and_fall_on_onsets(entry):
+    score = read_score(entry.id)
+    beats = np.array(annotate(entry, score).beats)
+    if len(beats) == 0:
+        return  # its bars are irregular: no clip of the beat task
+    steps = np.diff(beats)
+    assert steps.max() / steps.min() < 1.25
+    notes = render.sounding_notes(entry, score.notes)
+    onsets = render.quarters_to_seconds(entry, np.unique(notes[:, 0]))
+    with_onset = np.mean([np.abs(onsets - beat).min() < 0.01 for beat in beats])
+    between = np.mean([np.abs(onsets - beat).min() < 0.01 for beat in (beats[:-1] + steps / 3.1)])
+    assert with_onset > 0.6
+    assert with_onset > between
+
+
+def test_most_clips_have_beats_and_every_chorale_has_chords():
+    labels = [annotate(entry, read_score(entry.id)) for entry in INDEX[::25]]
+    assert np.mean([bool(label.beats) for label in labels]) > 0.8
+    for entry, label in zip(INDEX[::25], labels, strict=True):
+        assert bool(label.chords) == entry.id.startswith("bach/")
 
 
 def test_the_tempo_is_not_a_metronome():

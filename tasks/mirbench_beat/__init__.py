@@ -1,0 +1,29 @@
+"""beat: when does the listener's foot fall?"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mirbench import TaskSpec, hookimpl
+
+if TYPE_CHECKING:
+    from mirbench import Task
+
+
+def load() -> "Task":
+    """Load the task."""
+    from mirbench_beat.task import BeatTask
+
+    return BeatTask()
+
+
+@hookimpl
+def mirbench_tasks() -> Iterator[TaskSpec]:
+    """Offer the task."""
+    yield TaskSpec(
+        name="beat",
+        load=load,
+        default_dataset="rendered-scores",
+        description="beat times, peak picking, F-measure within 70 ms",
+        license="MIT",
+        citation="Davies, Degara and Plumbley, Evaluation methods for musical audio beat tracking, C4DM-TR-09-06",
+    )

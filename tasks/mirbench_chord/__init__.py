@@ -1,0 +1,29 @@
+"""chord: which chord sounds when?"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mirbench import TaskSpec, hookimpl
+
+if TYPE_CHECKING:
+    from mirbench import Task
+
+
+def load() -> "Task":
+    """Load the task."""
+    from mirbench_chord.task import ChordTask
+
+    return ChordTask()
+
+
+@hookimpl
+def mirbench_tasks() -> Iterator[TaskSpec]:
+    """Offer the task."""
+    yield TaskSpec(
+        name="chord",
+        load=load,
+        default_dataset="rendered-scores",
+        description="chords over time, 12 major, 12 minor and none; mir_eval's majmin",
+        license="MIT",
+        citation="Pauwels and Peeters, Evaluating automatically estimated chord sequences, ICASSP 2013",
+    )

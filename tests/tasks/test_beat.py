@@ -1,0 +1,61 @@
+"""The beat task against mir_eval."""
+
+import mir_eval
+import numpy as np
+import pytest
+
+from mirbench.domain import Answer
+from mirbench_beat.task import BeatTask
+
+TASK = BeatTask()
+SCORES = {metric.name: metric.score for metric in TASK.metrics}
+BEATS = np.arange(0.5, 20, 0.5)
+
+
+def test_scores_are_those_of_mir_eval_unedited():
+    random = np.random.default_rng(0)
+    for _ in range(10):
+        estimate = np.sort(BEATS + random.normal(0, 0.05, len(BEATS)))[random.random(len(BEATS)) > 0.2]
+        expected = mir_eval.beat.evaluate(BEATS, estimate)
+        assert SCORES["f_measure"](BEATS, estimate) == mir_eval.beat.f_measure(BEATS, estimate)
+        assert SCORES["f_measure_trimmed"](BEATS, estimate) == expected["F-measure"]
+        assert SCORES["cemgil"](BEATS, estimate) == mir_eval.beat.cemgil(BEATS, estimate)[0]
+        assert SCORES["p_score"](BEATS, estimate) == mir_eval.beat.p_score(BEATS, estimate)
+        assert SCORES["amlt"](BEATS, estimate) == mir_eval.beat.continuity(BEATS, estimate)[3]
+
+
+@pytest.mark.parametrize(("metric", "score"), [("f_measure", 2 / 3), ("cmlt", 0.0), ("amlt", 1.0)])
+def test_half_tempo(metric, score):
+    assert SCORES[metric](BEATS, BEATS[::2]) == pytest.approx(score, abs=0.02)
+
+
+def test_exactly_70_ms_is_a_hit():
+    assert SCORES["f_measure"](BEATS, BEATS + 0.0699) == 1.0
+    assert SCORES["f_measure"](BEATS, BEATS + 0.0701) == 0.0
+
+
+def test_targets_are_widened_by_one_frame():
+    times = np.arange(100) / 50
+    target = TASK.target(np.array([0.0, 1.005]), times)[:, 0]
+    assert np.flatnonzero(target).tolist() == [0, 1, 49, 50, 51]
+
+
+def test_the_threshold_is_tuned_on_what_it_is_given():
+    times = np.arange(1000) / 50
+    logits = 2 * TASK.target(BEATS, times) - 3  # the highest activation is 0.27
+    tuned = TASK.tuned([Answer(BEATS, logits, times, 20.0)])
+    assert tuned.threshold <= 0.27
+    assert SCORES["f_measure"](BEATS, tuned.decode(logits, times, 20.0)) == 1.0
+    assert tuned.decoder["threshold"] == tuned.threshold
+
+
+def test_a_file_of_beats_is_read(tmp_path):
+    (tmp_path / "a.beats").write_text("0.5 1\n1.0\t2\n1.5,3\n\n")
+    np.testing.assert_array_equal(TASK.read_reference("a.beats", tmp_path), [0.5, 1.0, 1.5])
+
+
+@pytest.mark.parametrize("text", ["1.0\n0.5\n", "one\n", "-1\n0\n", "nan\n"])
+def test_a_file_that_holds_no_beats_is_refused(tmp_path, text):
+    (tmp_path / "a.beats").write_text(text)
+    with pytest.raises(ValueError, match=r"a\.beats"):
+        TASK.read_reference("a.beats", tmp_path)
