@@ -128,6 +128,8 @@ def make_plan(
     """
     task_specs = [plugins.tasks[name] for name in _expand(tasks, plugins.tasks.names)]
     encoder_specs = [plugins.encoders[name] for name in _expand(encoders, plugins.encoders.names)]
+    if not task_specs or not encoder_specs:
+        raise UsageError("nothing to do: name at least one encoder and one task")
     if csv is not None and datasets:
         raise UsageError("--data and --dataset exclude each other")
     jobs = []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mirbench import hookimpl
 from mirbench.errors import UsageError
 from mirbench.plugins import Plugins
 from mirbench.record import RecordWriter, read_records
@@ -102,6 +103,20 @@ def test_the_same_run_gives_the_same_numbers(recordings, home):
     assert [vars(r) | varying for r in results[:half]] == [vars(r) | varying for r in results[half:]]
 
 
+def test_observers_hear_of_the_plan_before_anything_is_computed(recordings, home):
+    found, seen = Plugins(), []
+
+    class Observer:
+        @hookimpl
+        def mirbench_run_start(self, plan):
+            seen.append([str(job) for job in plan.jobs])
+            assert not home.exists()
+
+    found.observe(Observer())
+    run(planned(found, home, ["chroma"], recordings), found)
+    assert seen == [["chroma on key (triads)"]]
+
+
 def test_one_encoder_that_fails_leaves_the_others_alone(recordings, home, plugin):
     found = Plugins([plugin])
     failures = go(found, planned(found, home, ["nan", "bug", "slow"], recordings))
@@ -137,6 +152,7 @@ def test_a_missing_csv_fails_all_its_jobs(home, plugin):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"encoders": []}, "name at least one encoder"),
         ({"encoders": ["chrma"]}, "did you mean 'chroma'"),
         ({"tasks": ["kay"]}, "did you mean 'key'"),
         ({"datasets": ["rendered"]}, "did you mean 'rendered-scores'"),
