@@ -6,7 +6,7 @@ The names that plugins need. They are imported when first used, so that offering
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mirbench.errors import AudioError, DatasetError, EncoderError, MirbenchError
+from mirbench.errors import AudioError, DatasetError, EncoderError, MirbenchError, MissingDataError
 from mirbench.hookspecs import hookimpl
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
 
@@ -30,6 +30,7 @@ __all__ = [
     "EncoderSpec",
     "Features",
     "MirbenchError",
+    "MissingDataError",
     "Result",
     "SetMetric",
     "Task",

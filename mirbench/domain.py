@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -171,11 +172,18 @@ class Dataset(ABC):
     ----------
     version
         Changes whenever clips, splits or references change.
+    labels
+        The vocabulary of its references, for tasks that leave it to the data set (tags, species, events); label vectors
+        are in its order.
+    label_groups
+        Names of groups of labels that get a score of their own, such as the rare species.
     """
 
     name: str
     version: str
     size: str = "default"
+    labels: tuple[str, ...] = ()
+    label_groups: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     @abstractmethod
     def clips(self, split: Split) -> Sequence[Clip]:

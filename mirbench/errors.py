@@ -21,6 +21,10 @@ class DatasetError(MirbenchError):
     """A data set is missing, incomplete or contradicts itself."""
 
 
+class MissingDataError(DatasetError):
+    """A data set is not on this machine; the message says what to run or to do."""
+
+
 class EncoderError(MirbenchError):
     """An encoder returned something that cannot be features of its input."""
 

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     ("errors",),
     ("specs", "fingerprints", "files", "processes", "progress"),
+    ("generated",),
     ("domain", "decode", "windows"),
     ("hookspecs", "plugins"),
     ("audio", "store"),

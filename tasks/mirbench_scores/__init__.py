@@ -30,7 +30,7 @@ def mirbench_datasets() -> Iterator[DatasetSpec]:
         name="rendered-scores",
         load=load,
         prepare=prepare,
-        tasks=("beat", "chord", "key"),
+        tasks=("beat", "chord", "key", "tagging"),
         sizes=("default", "small"),
         is_embedded=True,
         description="768 excerpts (5 h) of Bach's chorales and British and Irish tunes, rendered on this machine",

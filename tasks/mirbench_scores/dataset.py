@@ -1,14 +1,10 @@
 """The data set `rendered-scores`: rendered once, then read.
 
-The folder is named by all that the audio depends on. Every clip is written at once or not at all, and the manifest
-comes last, so that an interrupted rendering continues where it stopped.
+The folder is named by all that the audio depends on; see `mirbench.generated`.
 """
 
-import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -16,21 +12,20 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
-from mirbench.files import content_hash, sweep, write_atomically
-from mirbench.processes import process_pool
-from mirbench.progress import Progress
+from mirbench.files import content_hash
+from mirbench.generated import Made, Stored, generate, read_manifest
 from mirbench.specs import DatasetRequest
 from mirbench_scores import render
-from mirbench_scores.annotate import Annotation, annotate
+from mirbench_scores.annotate import COLLECTIONS, FAMILIES, Annotation, annotate
 from mirbench_scores.corpus import read_score
 from mirbench_scores.index import INDEX, Entry, read_index
 
 NAME = "rendered-scores"
-RENDERING = 2  # raise whenever the same index would give other audio or other labels
+RENDERING = 3  # raise whenever the same index would give other audio or other labels
 
 
 class RenderedScores(Dataset):
@@ -46,33 +41,31 @@ class RenderedScores(Dataset):
         if request.task not in REFERENCES:
             raise DatasetError(f"{NAME} has no references for task {request.task!r}; it has {', '.join(REFERENCES)}")
         path = manifest_path(request)
-        if not path.is_file():
-            raise DatasetError(f"{NAME} is not rendered in {path.parent}; run 'mirbench data prepare {NAME}'")
-        known = {clip["file"]: clip for clip in json.loads(path.read_text())["clips"]}
+        stored = read_manifest(path, NAME)
         self.name = NAME
         self.size = request.size
         self.version = path.parent.name
+        self.labels = TAGS if request.task == "tagging" else ()
         self._clips = []
         for entry in entries_of(request.size):
-            clip = known[file_name(entry)]
-            reference = REFERENCES[request.task](entry, Annotation.from_json(clip["labels"]))
+            reference = REFERENCES[request.task](entry, Annotation.from_json(stored[entry.file_stem].labels))
             if reference is not None:
-                self._clips.append(_clip(entry, path.parent, clip["sha256"], reference))
+                self._clips.append(_clip(entry, stored[entry.file_stem], reference))
 
     def clips(self, split: Split) -> Sequence[Clip]:
         """List the clips of a split in the order of the index."""
         return [clip for clip in self._clips if clip.split == split]
 
 
-def _clip(entry: Entry, folder: Path, digest: str, reference: object) -> Clip:
+def _clip(entry: Entry, stored: Stored, reference: object) -> Clip:
     return Clip(
         id=entry.id,
-        path=folder / file_name(entry),
+        path=stored.path,
         split=_split(entry),
         group=entry.group,
         reference=reference,
-        duration=render.n_samples(entry) / render.SAMPLE_RATE,
-        sha256=digest,
+        duration=stored.duration,
+        sha256=stored.sha256,
     )
 
 
@@ -93,17 +86,23 @@ def _chords(entry: Entry, annotation: Annotation) -> LabelledIntervals | None:
     return LabelledIntervals(np.array([starts, ends], dtype=np.float64).T, labels)
 
 
-REFERENCES: dict[str, Callable[[Entry, Annotation], Any]] = {"key": _key, "beat": _beats, "chord": _chords}
+def _tags(entry: Entry, annotation: Annotation) -> Float32[np.ndarray, "label"]:
+    """Mark what plays and where the piece is from."""
+    return np.array([tag in annotation.tags for tag in TAGS], dtype=np.float32)
+
+
+TAGS = (*FAMILIES.values(), *COLLECTIONS.values())
+REFERENCES: dict[str, Callable[[Entry, Annotation], Any]] = {
+    "key": _key,
+    "beat": _beats,
+    "chord": _chords,
+    "tagging": _tags,
+}
 
 
 def entries_of(size: str) -> list[Entry]:
     """List the clips of a size; the small size is part of the default."""
     return [entry for entry in read_index() if size == "default" or entry.size == size]
-
-
-def file_name(entry: Entry) -> str:
-    """Name the audio of a clip."""
-    return f"{entry.file_stem}.flac"
 
 
 def manifest_path(request: DatasetRequest) -> Path:
@@ -116,55 +115,26 @@ def manifest_path(request: DatasetRequest) -> Path:
 
 
 def prepare(request: DatasetRequest) -> None:
-    """Render the clips that are missing, in as many processes as the request has workers."""
-    path = manifest_path(request)
-    if path.is_file():
-        return
-    sweep(path.parent)
-    entries = entries_of(request.size)
-    missing = [entry for entry in entries if not (path.parent / file_name(entry)).is_file()]
-    if missing:
-        with (
-            Progress(f"rendering {NAME}", len(missing)) as progress,
-            process_pool(request.workers) as pool,
-        ):
-            try:
-                for seconds in pool.map(partial(render_clip, folder=path.parent), missing, chunksize=4):
-                    progress.advance(seconds)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    write_atomically(path, json.dumps(_manifest(entries, path.parent), indent=1).encode())
+    """Render the clips that are missing."""
+    generate(
+        manifest_path(request),
+        {entry.file_stem: entry for entry in entries_of(request.size)},
+        make,
+        title=f"rendering {NAME}",
+        workers=request.workers,
+        about={
+            "synthesiser": render.synthesiser_version(),
+            "soundfont": {"name": "TimGM6mb", "sha256": content_hash(render.soundfont())},
+            "music21": version("music21"),
+        },
+    )
 
 
-def render_clip(entry: Entry, folder: Path) -> float:
-    """Render one clip to its file; returns its duration in seconds."""
+def make(entry: Entry) -> Made:
+    """Render one clip."""
     score = read_score(entry.id)
-    notes = render.sounding_notes(entry, score.notes)
-    labels = json.dumps(asdict(annotate(entry, score)))
-    buffer = io.BytesIO()
-    soundfile.write(buffer, render.render(entry, notes), render.SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    write_atomically(folder / f"{entry.file_stem}.json", labels.encode())
-    write_atomically(folder / file_name(entry), buffer.getvalue())  # last: it says that the clip is complete
-    return render.n_samples(entry) / render.SAMPLE_RATE
-
-
-def _manifest(entries: Sequence[Entry], folder: Path) -> dict[str, object]:
-    return {
-        "synthesiser": render.synthesiser_version(),
-        "soundfont": {"name": "TimGM6mb", "sha256": content_hash(render.soundfont())},
-        "music21": version("music21"),
-        "clips": [
-            {
-                "file": file_name(entry),
-                "sha256": content_hash(folder / file_name(entry)),
-                "key": entry.key,
-                **asdict(entry),
-                "labels": json.loads((folder / f"{entry.file_stem}.json").read_text()),
-            }
-            for entry in entries
-        ],
-    }
+    samples = render.render(entry, render.sounding_notes(entry, score.notes))
+    return Made(samples, render.SAMPLE_RATE, {"key": entry.key, **asdict(annotate(entry, score))})
 
 
 def _split(entry: Entry) -> Split:
