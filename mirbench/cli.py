@@ -15,6 +15,7 @@ from mirbench.console import (
     print_encoder,
     print_plan,
     print_task,
+    report_absent,
     report_failures,
     report_problems,
 )
@@ -29,6 +30,14 @@ FAILED, USAGE = 1, 2
 def names(context: click.Context, option: click.Parameter, value: str) -> list[str]:
     """Split an option's value at its commas."""
     return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def pairs(context: click.Context, option: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    """Split NAME=VALUE."""
+    for value in values:
+        if "=" not in value:
+            raise click.BadParameter(f"{value!r}; expected NAME=VALUE")
+    return dict(value.split("=", 1) for value in values)
 
 
 def plugin_option(command: F) -> F:
@@ -98,8 +107,18 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
     callback=names,
     metavar="NAME[,NAME]",
     default="",
-    help="Data sets; default: each task's own.",
+    help="Data sets, or all that are here; default: each task's own.",
 )
+@click.option(
+    "--option",
+    "-o",
+    "options",
+    callback=pairs,
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A choice that a task offers (see info TASK), e.g. decoder=dbn.",
+)
+@click.option("--decoder", help="The same as --option decoder=...")
 @click.option("--data", "csv", type=click.Path(path_type=Path), help="A CSV file that lists your own recordings.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="results", show_default=True)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
@@ -115,6 +134,8 @@ def run_command(
     tasks: list[str],
     datasets: list[str],
     csv: Path | None,
+    options: dict[str, str],
+    decoder: str | None,
     out: Path,
     device: str,
     dry_run: bool,
@@ -132,11 +153,16 @@ def run_command(
     from mirbench.run import Settings, make_plan, run
 
     n_workers = workers or os.cpu_count() or 1
-    full = Settings(home=find_home(home), out=out, device=find_device(device), workers=n_workers, **settings)
+    if decoder is not None:
+        options["decoder"] = decoder
+    full = Settings(
+        home=find_home(home), out=out, device=find_device(device), workers=n_workers, options=options, **settings
+    )
     plan = make_plan(plugins, encoders, tasks, full, datasets=datasets, csv=csv)
     if dry_run:
         print_plan(plan)
         return
+    report_absent(plan)
     from mirbench.record import RecordWriter
 
     table = ResultTable()

@@ -27,19 +27,28 @@ class ResultTable:
         self.results.append(result)
 
     def text(self) -> str:
-        """Lay out one table a task."""
+        """Lay out one table a task, and under it the numbers of single labels, one row a label."""
         from tabulate import tabulate
 
-        tables: dict[str, dict[tuple[str, str], dict[str, str]]] = {}
+        from mirbench.leaderboard import options_of
+
+        tables: dict[str, dict[tuple[str, ...], dict[str, str]]] = {}
         for result in self.results:
-            where = (f"{result.dataset} ({result.size})", result.encoder)
-            row = tables.setdefault(result.task, {}).setdefault(where, {"data set": where[0], "encoder": where[1]})
-            row[result.metric] = _format(result)
-            row["readout, layer"] = f"{result.readout}, {result.layer}"
-            row["n"] = str(result.n)
+            title = " ".join(filter(None, (result.task, options_of(result))))
+            where = f"{result.dataset} ({result.size})"
+            if result.label:
+                title = f"{title}: {result.metric} of each label of {where}"
+                row = tables.setdefault(title, {}).setdefault((result.label,), {"label": result.label})
+                row[result.encoder] = f"{result.value:.3f}"
+            else:
+                start = {"data set": where, "encoder": result.encoder}
+                row = tables.setdefault(title, {}).setdefault((where, result.encoder), start)
+                row[result.metric] = _format(result)
+                row["readout, layer"] = f"{result.readout}, {result.layer}"
+                row["n"] = str(result.n)
         return "\n\n".join(
-            f"{task}\n{tabulate(list(rows.values()), headers='keys', disable_numparse=True)}"
-            for task, rows in tables.items()
+            f"{title}\n{tabulate(list(rows.values()), headers='keys', disable_numparse=True)}"
+            for title, rows in tables.items()
         )
 
 
@@ -68,11 +77,18 @@ def report_failures(failures: "Sequence[Failure]", n_jobs: int) -> None:
         click.echo(f"{n_jobs - len(failures)} of {n_jobs} done, {len(failures)} failed", err=True)
 
 
+def report_absent(plan: "Plan") -> None:
+    """Name the data sets that are left out because they are not on this machine."""
+    for name, reason in plan.absent.items():
+        click.echo(f"left out: {name}: {reason}", err=True)
+
+
 def print_plan(plan: "Plan") -> None:
     """Say what a run would do."""
     from mirbench.domain import SPLITS
     from mirbench.evaluate import clip_duration
 
+    report_absent(plan)
     for job in plan.jobs:
         try:
             dataset = job.dataset.load(plan.request(job.task))
@@ -98,7 +114,10 @@ def print_task(spec: TaskSpec) -> None:
     task = spec.load()
     click.echo(f"scope: {task.scope}, {task.objective}")
     click.echo(f"CSV column: {task.label_column}")
-    click.echo(f"labels ({len(task.labels)}): {', '.join(task.labels)}")
+    labels = ", ".join(task.labels)
+    click.echo(f"labels ({len(task.labels)}): {labels}" if labels else "labels: those of the data set")
+    for name, values in spec.options.items():
+        click.echo(f"option {name}: {', '.join(values)} (default: {values[0]})")
     click.echo(f"default data set: {spec.default_dataset or 'none'}")
     for metric in task.metrics:
         click.echo(f"metric {metric.name}: {metric.source}")

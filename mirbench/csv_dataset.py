@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mirbench import audio
@@ -40,6 +41,8 @@ class CsvDataset(Dataset):
             raise DatasetError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
         self.version = hashlib.sha256(content).hexdigest()[:12]
         problems: list[str] = []
+        self.labels = _vocabulary(rows, path.parent, task)
+        task = task.with_labels_of(self)
         clips: list[tuple[int, Clip]] = []
         for line, row in rows:
             try:
@@ -68,6 +71,14 @@ def _rows(path: Path, text: str, label_column: str) -> list[tuple[int, Mapping[s
         found = ", ".join(columns) or "nothing"
         raise DatasetError(f"{path}:1: no column {', '.join(missing)} (found: {found}; separate columns by commas)")
     return [(reader.line_num, row) for row in reader]
+
+
+def _vocabulary(rows: Sequence[tuple[int, Mapping[str, str]]], folder: Path, task: Task) -> tuple[str, ...]:
+    found: set[str] = set()
+    for _, row in rows:
+        with suppress(ValueError):  # it will be reported with its line when it is read as a reference
+            found.update(task.labels_in((row[task.label_column] or "").strip(), folder))
+    return tuple(sorted(found))
 
 
 def _clip(line: int, row: Mapping[str, str | None], folder: Path, task: Task) -> Clip:

@@ -20,6 +20,7 @@ SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 Audio = Float32[np.ndarray, "_samples"]  # clips in one collection differ in length
 Target = Int64[np.ndarray, "*time"] | Float32[np.ndarray, "*time label"]
+Counts = Int64[np.ndarray, "resample clip"]
 
 MEAN_OF_TOKENS = "mean of tokens"
 
@@ -216,6 +217,8 @@ class ClipMetric:
         Library, version and function that computes it.
     best, worst
         Its bounds.
+    label
+        The one label that it is about; empty for all.
     """
 
     name: str
@@ -224,6 +227,7 @@ class ClipMetric:
     aggregate: Literal["mean", "sum"] = "mean"
     best: float = 1.0
     worst: float = 0.0
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -234,6 +238,11 @@ class SetMetric:
     ----------
     score
         Called with all references and all estimates.
+    resample
+        Called with all references, all estimates, and how often each clip is in each resample; returns what `score`
+        would for each. None: `score` is called for each.
+    label
+        The one label that it is about; empty for all.
     """
 
     name: str
@@ -241,6 +250,8 @@ class SetMetric:
     source: str
     best: float = 1.0
     worst: float = 0.0
+    resample: "Callable[[Sequence[Any], Sequence[Any], Counts], Float64[np.ndarray, 'resample']] | None" = None
+    label: str = ""
     aggregate: ClassVar[Literal["set"]] = "set"
 
 
@@ -258,6 +269,8 @@ class Task(ABC):
         "multiclass": one label each; "multilabel": any number of them.
     label_column
         The column of a CSV file that holds its references.
+    labels
+        Its vocabulary; empty where that comes from the data set (see `with_labels_of`).
     metrics
         The first is the headline.
     """
@@ -268,6 +281,14 @@ class Task(ABC):
     label_column: ClassVar[str]
     labels: tuple[str, ...]
     metrics: tuple[Metric, ...]
+
+    def labels_in(self, text: str, folder: Path) -> tuple[str, ...]:
+        """Name the labels in a cell of the label column, for a task whose vocabulary comes from the data set."""
+        return ()
+
+    def with_labels_of(self, dataset: "Dataset") -> "Task":
+        """Return this task with the vocabulary of a data set; most tasks have one of their own."""
+        return self
 
     @abstractmethod
     def read_reference(self, text: str, folder: Path) -> Any:
@@ -289,7 +310,7 @@ class Task(ABC):
     ) -> Any:
         """Turn the probe's output into an estimate, of the same type as a reference."""
 
-    def tuned(self, examples: "Sequence[Answer]") -> "Task":
+    def tuned(self, examples: Sequence[Answer]) -> "Task":
         """Return this task with its decoder tuned on the validation split; most decoders have nothing to tune."""
         return self
 
@@ -313,6 +334,10 @@ class Result:
 
     Attributes
     ----------
+    options
+        Of the task, where they are not its defaults, such as the decoder.
+    label
+        The one label that the number is about; empty for all.
     aggregate
         How clips make the value: "mean", "sum" (a count), or "set" (scored together).
     low, high
@@ -332,7 +357,9 @@ class Result:
     dataset_version: str
     size: str
     split: str
+    options: Mapping[str, str]
     metric: str
+    label: str
     is_headline: bool
     aggregate: str
     value: float

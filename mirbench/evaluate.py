@@ -1,16 +1,30 @@
 """Fit a probe, decode, score: from stored features to numbers with intervals."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from mirbench import audio
-from mirbench.domain import SPLITS, Answer, Clip, ClipMetric, Dataset, Encoder, Metric, Split, Target, Task
-from mirbench.errors import DatasetError
+from mirbench.domain import (
+    SPLITS,
+    Answer,
+    Clip,
+    ClipMetric,
+    Counts,
+    Dataset,
+    Encoder,
+    Metric,
+    SetMetric,
+    Split,
+    Target,
+    Task,
+)
+from mirbench.errors import DatasetError, MirbenchError
 from mirbench.extract import Region
 from mirbench.probes import PROTOCOL, Probe, cross_entropy, fit_path
 from mirbench.store import FeatureKey, FeatureStore
@@ -76,6 +90,7 @@ def evaluate(encoder: Encoder, task: Task, dataset: Dataset, store: FeatureStore
     for split, members in clips.items():
         if not members:
             raise DatasetError(f"data set {dataset.name!r} has no clips in its {split} split")
+    task = task.with_labels_of(dataset)
     started = time.perf_counter()
     choice = choose(encoder, task, clips["train"], clips["valid"], store)
     tuned = task.tuned([_answer(encoder, task, choice, clip, store) for clip in clips["valid"]])
@@ -113,10 +128,23 @@ def choose(encoder: Encoder, task: Task, train: Sequence[Clip], valid: Sequence[
 
 
 def score(task: Task, clips: Sequence[Clip], estimates: Sequence[object], seed: int) -> tuple[Score, ...]:
-    """Score estimates with every metric of a task, with bootstrap intervals over groups."""
+    """Score estimates with every metric of a task, with bootstrap intervals over groups.
+
+    A metric that is not defined on these clips (about a label that none of them has) is left out.
+
+    Raises
+    ------
+    MirbenchError
+        If that is the headline.
+    """
     _, groups = np.unique([clip.group for clip in clips], return_inverse=True)
     references = [clip.reference for clip in clips]
-    return tuple(_score(metric, references, estimates, groups, seed) for metric in task.metrics)
+    scores = [_score(metric, references, estimates, groups, seed) for metric in task.metrics]
+    if not np.isfinite(scores[0].value):
+        raise MirbenchError(
+            f"{scores[0].metric.name} is not defined on the test split: no label is there and not there"
+        )
+    return tuple(score for score in scores if np.isfinite(score.value))
 
 
 def _score(
@@ -135,14 +163,12 @@ def _score(
         resampled = _resample_clips(values, weights, groups, is_mean, seed)
     else:
         value = float(metric.score(references, estimates))
-        resampled = np.array(
-            [
-                metric.score([references[i] for i in picked], [estimates[i] for i in picked])
-                for picked in _draws(groups, seed)
-            ]
-        )
+        counts = _group_counts(groups, seed)[:, groups]
+        resampled = (metric.resample or partial(_resample_set, metric))(references, estimates, counts)
+    if not np.isfinite(value):
+        return Score(metric, value, value, value)
     tail = 50 * (1 - COVERAGE)
-    low, high = np.percentile(resampled, [tail, 100 - tail])
+    low, high = np.nanpercentile(resampled, [tail, 100 - tail])  # a resample can lack every clip of a label
     return Score(metric, value, float(low), float(high))
 
 
@@ -159,10 +185,11 @@ def _resample_clips(
     return np.asarray((counts @ np.bincount(groups, values * weights)) / (counts @ np.bincount(groups, weights)))
 
 
-def _draws(groups: Int64[np.ndarray, "clip"], seed: int) -> Iterator[list[int]]:
-    members = [np.flatnonzero(groups == group).tolist() for group in range(int(groups.max()) + 1)]
-    for counts in _group_counts(groups, seed):
-        yield [clip for group, count in enumerate(counts) for clip in members[group] * int(count)]
+def _resample_set(
+    metric: SetMetric, references: Sequence[object], estimates: Sequence[object], counts: Counts
+) -> Float64[np.ndarray, "resample"]:
+    draws = [np.repeat(np.arange(len(references)), count).tolist() for count in counts]
+    return np.array([metric.score([references[i] for i in draw], [estimates[i] for i in draw]) for draw in draws])
 
 
 def _group_counts(groups: Int64[np.ndarray, "clip"], seed: int) -> Int64[np.ndarray, "resample group"]:

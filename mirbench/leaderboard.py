@@ -9,30 +9,45 @@ from mirbench.domain import Result
 from mirbench.files import write_atomically
 
 COLUMNS = (
-    "task", "dataset", "dataset_version", "size", "split", "protocol", "metric", "encoder", "value", "low", "high",
+    "task", "options", "dataset", "dataset_version", "size", "split", "protocol", "metric", "label", "encoder",
+    "value", "low", "high",
     "n", "n_groups", "readout", "layer", "strength", "fingerprint", "seed", "source", "date",
 )  # fmt: skip
 
 
 def latest(results: Iterable[Result]) -> list[Result]:
-    """Keep the newest number of every encoder, task, data set, protocol and metric; best encoder first.
+    """Keep the newest number of every encoder, task with its options, data set, protocol and metric; best encoder
+    first.
 
     A later run of an encoder replaces an earlier one under the same name, whatever its fingerprint.
     """
     newest: dict[tuple[object, ...], Result] = {}
     for result in sorted(results, key=lambda result: (result.date, result.run, repr(result))):
-        newest[(*_board(result), result.metric, result.encoder)] = result
+        newest[(*_board(result), result.metric, result.label, result.encoder)] = result
     headline = {(*_board(r), r.encoder): r.value for r in newest.values() if r.is_headline}
     return sorted(
         newest.values(),
         key=lambda r: (
-            *_board(r), not r.is_headline, r.metric, -headline.get((*_board(r), r.encoder), 0.0), r.encoder,
+            *_board(r), not r.is_headline, r.metric, r.label, -headline.get((*_board(r), r.encoder), 0.0), r.encoder,
         ),
     )  # fmt: skip
 
 
+def options_of(result: Result) -> str:
+    """Name the task's options that are not its defaults, such as "decoder=dbn"."""
+    return " ".join(f"{name}={value}" for name, value in sorted(result.options.items()))
+
+
 def _board(result: Result) -> tuple[str, ...]:
-    return (result.task, result.dataset, result.dataset_version, result.size, result.split, result.protocol)
+    return (
+        result.task,
+        options_of(result),
+        result.dataset,
+        result.dataset_version,
+        result.size,
+        result.split,
+        result.protocol,
+    )
 
 
 def as_csv(results: Iterable[Result]) -> str:
@@ -40,8 +55,12 @@ def as_csv(results: Iterable[Result]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([getattr(result, column) for column in COLUMNS] for result in latest(results))
+    writer.writerows([_cell(result, column) for column in COLUMNS] for result in latest(results))
     return text.getvalue()
+
+
+def _cell(result: Result, column: str) -> object:
+    return options_of(result) if column == "options" else getattr(result, column)
 
 
 def write_leaderboard(results: Iterable[Result], path: Path) -> None:

@@ -6,8 +6,8 @@ import socket
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -16,14 +16,14 @@ from typing import TypeVar
 
 from mirbench.csv_dataset import CsvDataset
 from mirbench.domain import SPLITS, Clip, Dataset, Encoder, Result, Task
-from mirbench.errors import AudioError, MirbenchError, UsageError
+from mirbench.errors import AudioError, MirbenchError, MissingDataError, UsageError
 from mirbench.evaluate import Evaluation, evaluate
 from mirbench.extract import Failures, Region, extract
 from mirbench.plugins import Plugins
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
 from mirbench.store import FeatureStore
 
-VERSIONED = ("mirbench-audio", "numpy", "scipy", "scikit-learn", "mir_eval", "torch", "soxr", "soundfile")
+VERSIONED = ("mirbench-audio", "numpy", "scipy", "scikit-learn", "mir_eval", "sed_eval", "torch", "soxr", "soundfile")
 MAX_FILES_SHOWN = 5
 Source = tuple[str, str]  # task and data set
 K = TypeVar("K")
@@ -41,6 +41,8 @@ class Settings:
         Where `records/` lies.
     seed
         Of the bootstrap; nothing else in the standard protocol is random.
+    options
+        Of tasks, by name; each task takes those that it has.
     """
 
     home: Path
@@ -50,20 +52,36 @@ class Settings:
     batch_size: int = 16
     seed: int = 0
     size: str = "default"
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def request(self, task: TaskSpec) -> DatasetRequest:
+        """What a data set is asked for."""
+        return DatasetRequest(task=task.name, size=self.size, home=self.home, workers=self.workers)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One encoder on one task of one data set."""
+    """One encoder on one task of one data set.
+
+    Attributes
+    ----------
+    options
+        Of the task, where they are not its defaults.
+    """
 
     encoder: EncoderSpec
     task: TaskSpec
     dataset: DatasetSpec
+    options: tuple[tuple[str, str], ...] = ()
 
     @property
     def source(self) -> Source:
         """What tells its references from those of other jobs."""
         return self.task.name, self.dataset.name
+
+    def load_task(self) -> Task:
+        """Load the task as the user wants it."""
+        return self.task.load(**dict(self.options))
 
     def __str__(self) -> str:
         return f"{self.encoder.name} on {self.task.name} ({self.dataset.name})"
@@ -71,10 +89,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """All jobs of a run."""
+    """All jobs of a run.
+
+    Attributes
+    ----------
+    absent
+        Why data sets are left out, where all are asked for and some are not on this machine.
+    """
 
     jobs: tuple[Job, ...]
     settings: Settings
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def run(self) -> str:
@@ -83,9 +108,7 @@ class Plan:
 
     def request(self, task: TaskSpec) -> DatasetRequest:
         """What a data set is asked for."""
-        return DatasetRequest(
-            task=task.name, size=self.settings.size, home=self.settings.home, workers=self.settings.workers
-        )
+        return self.settings.request(task)
 
 
 @dataclass(frozen=True)
@@ -117,7 +140,8 @@ def make_plan(
     Parameters
     ----------
     datasets
-        None: the default of each task. Each named one is used for those of the tasks that it serves.
+        None: the default of each task. Each named one is used for those of the tasks that it serves; "all" means
+        those on this machine.
     csv
         A CSV file of the user's instead.
 
@@ -132,29 +156,61 @@ def make_plan(
         raise UsageError("nothing to do: name at least one encoder and one task")
     if csv is not None and datasets:
         raise UsageError("--data and --dataset exclude each other")
-    jobs = []
+    options = {task.name: _options_of(task, settings.options) for task in task_specs}
+    _require_use(settings.options, task_specs)
+    is_every_task = "all" in tasks
+    absent: dict[str, str] = {}
+    sources: list[tuple[TaskSpec, DatasetSpec]] = []
     for task in task_specs:
-        chosen = [_csv_spec(csv, task)] if csv is not None else _datasets_of(plugins, task, datasets)
-        for dataset in chosen:
-            if csv is None and settings.size not in dataset.sizes:
-                sizes = ", ".join(dataset.sizes)
-                raise UsageError(f"data set {dataset.name!r} has no size {settings.size!r}; it has {sizes}")
-            jobs += [Job(encoder, task, dataset) for encoder in encoder_specs]
-    jobs.sort(key=lambda job: [spec.name for spec in encoder_specs].index(job.encoder.name))
-    return Plan(tuple(jobs), settings)
+        if csv is not None:
+            chosen: Sequence[DatasetSpec] = [_csv_spec(csv, task, options[task.name])]
+        elif "all" in datasets:
+            chosen = _present(plugins, task, settings, absent)
+        else:
+            chosen = _datasets_of(plugins, task, datasets, is_every_task)
+            _require_size(chosen, settings.size)
+        sources += [(task, dataset) for dataset in chosen]
+    jobs = [Job(encoder, task, dataset, options[task.name]) for encoder in encoder_specs for task, dataset in sources]
+    if not jobs:
+        raise UsageError("nothing to do: none of the data sets has references for these tasks")
+    return Plan(tuple(jobs), settings, absent)
+
+
+def _options_of(task: TaskSpec, options: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Pick what this task knows and what is not its default."""
+    known = {name: value for name, value in options.items() if name in task.options}
+    for name, value in known.items():
+        if value not in task.options[name]:
+            has = ", ".join(task.options[name])
+            raise UsageError(f"{name} {value!r} is unknown to task {task.name!r}; it has {has}")
+    return tuple((name, value) for name, value in known.items() if value != task.options[name][0])
+
+
+def _require_use(options: Mapping[str, str], tasks: Sequence[TaskSpec]) -> None:
+    for name in options:
+        if not any(name in task.options for task in tasks):
+            raise UsageError(f"none of the tasks {', '.join(task.name for task in tasks)} has an option {name!r}")
+
+
+def _require_size(datasets: Sequence[DatasetSpec], size: str) -> None:
+    for dataset in datasets:
+        if size not in dataset.sizes:
+            raise UsageError(f"data set {dataset.name!r} has no size {size!r}; it has {', '.join(dataset.sizes)}")
 
 
 def _expand(names: Sequence[str], every: Sequence[str]) -> Sequence[str]:
     return list(dict.fromkeys(name for given in names for name in (every if given == "all" else [given])))
 
 
-def _datasets_of(plugins: Plugins, task: TaskSpec, datasets: Sequence[str]) -> list[DatasetSpec]:
+def _datasets_of(
+    plugins: Plugins, task: TaskSpec, datasets: Sequence[str], is_every_task: bool
+) -> Sequence[DatasetSpec]:
     if not datasets:
         if task.default_dataset is None:
             raise UsageError(f"task {task.name!r} has no default data set; name one with --dataset, or use --data")
         return [plugins.datasets[task.default_dataset]]
     serving = [spec for spec in map(plugins.datasets.__getitem__, datasets) if task.name in spec.tasks]
-    if not serving:
+    if not serving and not is_every_task:
         every = [spec.name for spec in plugins.datasets.specs() if task.name in spec.tasks]
         raise UsageError(
             f"no references for task {task.name!r} in {', '.join(datasets)}; there are in {', '.join(every)}"
@@ -162,9 +218,29 @@ def _datasets_of(plugins: Plugins, task: TaskSpec, datasets: Sequence[str]) -> l
     return serving
 
 
-def _csv_spec(path: Path, task: TaskSpec) -> DatasetSpec:
+def _present(plugins: Plugins, task: TaskSpec, settings: Settings, absent: dict[str, str]) -> list[DatasetSpec]:
+    """Find the data sets that are here, or that can be made here; note the others."""
+    found = []
+    for spec in plugins.datasets.specs():
+        if task.name in spec.tasks and settings.size in spec.sizes:
+            try:
+                if not spec.is_embedded:
+                    spec.load(settings.request(task))
+            except MissingDataError as error:
+                absent[spec.name] = str(error)
+            except MirbenchError:
+                found.append(spec)  # here but broken: the run says so
+            else:
+                found.append(spec)
+    return found
+
+
+def _csv_spec(path: Path, task: TaskSpec, options: tuple[tuple[str, str], ...]) -> DatasetSpec:
     return DatasetSpec(
-        name=path.stem, tasks=(task.name,), load=lambda request: CsvDataset(path, task.load()), license="the user's own"
+        name=path.stem,
+        tasks=(task.name,),
+        load=lambda request: CsvDataset(path, task.load(**dict(options))),
+        license="the user's own",
     )
 
 
@@ -234,7 +310,7 @@ def _run_encoder(
     """Encode the clips of all jobs once, then evaluate job by job."""
     settings = plan.settings
     encoder = jobs[0].encoder.load(settings.device)
-    tasks = {job: job.task.load() for job in jobs}
+    tasks = {job: job.load_task() for job in jobs}
     wanted: dict[Region, frozenset[str]] = {}
     for job in jobs:
         for clip in _all_clips(datasets[job.source]):
@@ -285,7 +361,9 @@ def _results(
             dataset_version=dataset.version,
             size=dataset.size,
             split="test",
+            options=dict(job.options),
             metric=score.metric.name,
+            label=score.metric.label,
             is_headline=score.metric is task.metrics[0],
             aggregate=score.metric.aggregate,
             value=score.value,

@@ -4,8 +4,8 @@ This module and `mirbench.hookspecs` are all that a plugin needs at import; they
 library, so that `mirbench list` answers at once.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,13 +38,18 @@ class TaskSpec:
 
     Attributes
     ----------
+    load
+        Called with the options that the user chose, by keyword; returns the task.
     default_dataset
         What `mirbench run` takes where no data set is named.
+    options
+        Choices that change what is measured, and their values; the first is the default.
     """
 
     name: str
-    load: "Callable[[], Task]"
+    load: "Callable[..., Task]"
     default_dataset: str | None = None
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     description: str = ""
     license: str = "unknown"
     citation: str = ""

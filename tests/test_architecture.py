@@ -15,7 +15,7 @@ ORDER = (
     ("errors",),
     ("specs", "fingerprints", "files", "processes", "progress"),
     ("generated",),
-    ("domain", "decode", "windows"),
+    ("domain", "decode", "multilabel", "windows"),
     ("hookspecs", "plugins"),
     ("audio", "store"),
     ("csv_dataset", "extract"),

@@ -12,7 +12,7 @@ from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, Spec
 from mirbench.testing.checks import Check, CheckFailed
 from mirbench.testing.dataset_checks import DATASET_CHECKS
 from mirbench.testing.encoder_checks import ENCODER_CHECKS, check_fingerprint_is_stable
-from mirbench.testing.task_checks import TASK_CHECKS
+from mirbench.testing.task_checks import TASK_CHECKS, with_labels
 
 if TYPE_CHECKING:
     from mirbench.domain import Task
@@ -41,7 +41,7 @@ def checks_of(
             raise TypeError("the checks of a data set need a request and a task")
         data = _once(partial(spec.load, request))
         return [_check(check, data, task) for check in DATASET_CHECKS]
-    question = _once(spec.load)
+    question = _once(lambda: with_labels(spec.load()))
     return [_check(check, question) for check in TASK_CHECKS]
 
 

@@ -67,6 +67,8 @@ def check_audio_can_be_read(dataset: Dataset, task: Task) -> None:
 def check_references_make_targets(dataset: Dataset, task: Task) -> None:
     """The task understands every reference, and its metrics accept it."""
     times = np.arange(50, dtype=np.float64) / 50
+    task = task.with_labels_of(dataset)
+    require(bool(task.labels), "the task has no labels of its own and the data set names none (Dataset.labels)")
     for clip in _clips(dataset):
         target = task.target(clip.reference, times)
         require(bool(np.isfinite(target).all()), f"{clip.id}: the target of {clip.reference!r} is not finite")
@@ -74,6 +76,7 @@ def check_references_make_targets(dataset: Dataset, task: Task) -> None:
 
 def check_training_covers_the_test(dataset: Dataset, task: Task) -> None:
     """A class that is asked for in the test is there to be learned."""
+    task = task.with_labels_of(dataset)
     if task.scope == "clip" and task.objective == "multiclass":
         times = np.zeros(1)
         classes = [{int(task.target(clip.reference, times)) for clip in dataset.clips(split)} for split in SPLITS]

@@ -1,12 +1,12 @@
 """What every task promises."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mirbench.domain import ClipMetric, Metric, Target, Task
+from mirbench.domain import Clip, ClipMetric, Dataset, Metric, Split, Target, Task
 from mirbench.testing.checks import require
 
 N_EXAMPLES = 20
@@ -14,6 +14,22 @@ FRAME_RATE = 50.0  # Hz
 TOLERANCE = 0.02  # of the distance from worst to best: targets live on frames
 SURE = 20.0  # logit of a label that an oracle knows to be true
 Example = tuple[Any, float]
+
+
+class _Labels(Dataset):
+    """Only a vocabulary, for tasks that take theirs from the data set."""
+
+    name = "labels"
+    version = "1"
+    labels = ("first", "second", "third", "fourth")
+
+    def clips(self, split: Split) -> Sequence[Clip]:
+        return []
+
+
+def with_labels(task: Task) -> Task:
+    """Give a task a made-up vocabulary if it has none of its own."""
+    return task if task.labels else task.with_labels_of(_Labels())
 
 
 def check_targets(task: Task) -> None:
@@ -95,8 +111,9 @@ def check_nonsense_is_refused(task: Task) -> None:
 
 def check_metrics_are_named_apart(task: Task) -> None:
     """There is a headline, every metric has its own name and says its source, and labels differ."""
-    names = [metric.name for metric in task.metrics]
+    names = [(metric.name, metric.label) for metric in task.metrics]
     require(bool(names), "the task has no metrics; the first one is the headline")
+    require(not task.metrics[0].label, "the headline is about one label only")
     require(len(set(names)) == len(names), f"two metrics share a name: {names}")
     require(all(metric.source for metric in task.metrics), "a metric does not name its source")
     require(len(set(task.labels)) == len(task.labels), "two labels are the same")

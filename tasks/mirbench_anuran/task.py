@@ -1,0 +1,104 @@
+"""Anuran: which species of frogs call in this clip?
+
+The vocabulary is the data set's, and so are the groups of frequent, common and rare species; where a data set names
+none, they are made from the number of training clips in AnuraSet's proportions (4, 8 and 30 of 42 species). References
+are vectors of 0 and 1, estimates vectors of probabilities. In a CSV file the column `species` lists names between
+semicolons.
+
+Metrics
+-------
+``macro_f1`` (headline) averages scikit-learn's `f1_score` over species at a threshold of 0.5, as published for AnuraSet
+and Mix2; ``macro_f1_frequent``, ``_common`` and ``_rare`` average over a group. ``macro_f1_tuned`` and its groups use a
+threshold for each species, tuned on the validation split. A species that is neither there nor claimed is left out.
+``macro_average_precision`` and ``macro_roc_auc`` need no threshold; ``average_precision`` and ``roc_auc`` are those of
+each species.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from mirbench.decode import sigmoid
+from mirbench.domain import Answer, Dataset, Metric, SetMetric
+from mirbench.multilabel import VectorTask, f1, ranking_metrics, resampled_f1
+
+FIXED_THRESHOLD = 0.5
+THRESHOLDS = np.round(np.arange(0.02, 1, 0.02), 2)
+SHARES = {"frequent": 4 / 42, "common": 8 / 42, "rare": 30 / 42}  # of AnuraSet's species
+Thresholds = Float64[np.ndarray, "label"]
+Groups = Mapping[str, tuple[str, ...]]
+
+
+class AnuranTask(VectorTask):
+    """The anuran task, with the species and groups of a data set."""
+
+    name = "anuran"
+    label_column = "species"
+
+    def __init__(
+        self, labels: tuple[str, ...] = (), groups: Groups = MappingProxyType({}), tuned: Thresholds | None = None
+    ) -> None:
+        self.labels = labels
+        self.groups = groups
+        fixed = np.full(len(labels), FIXED_THRESHOLD)
+        self.thresholds = fixed if tuned is None else tuned
+        self.metrics: tuple[Metric, ...] = (
+            *_f1_metrics("macro_f1", labels, groups, fixed),
+            *_f1_metrics("macro_f1_tuned", labels, groups, self.thresholds),
+            *ranking_metrics(labels, each=True),
+        )
+
+    def with_labels_of(self, dataset: Dataset) -> "AnuranTask":
+        """Take species and groups of a data set."""
+        return AnuranTask(dataset.labels, dataset.label_groups or _by_frequency(dataset))
+
+    def tuned(self, examples: Sequence[Answer]) -> "AnuranTask":
+        """Choose the threshold of each species with the highest F1; 0.5 for those that validation does not have."""
+        truth = np.stack([example.reference for example in examples]) > 0.5
+        scores = sigmoid(np.stack([example.logits for example in examples]))
+        best = [_best_threshold(truth[:, place], scores[:, place]) for place in range(len(self.labels))]
+        return AnuranTask(self.labels, self.groups, np.array(best))
+
+    @property
+    def decoder(self) -> Mapping[str, Any]:
+        """Name the thresholds."""
+        return {"thresholds": dict(zip(self.labels, self.thresholds.tolist(), strict=True))}
+
+
+def _f1_metrics(name: str, labels: tuple[str, ...], groups: Groups, thresholds: Thresholds) -> list[SetMetric]:
+    places = {name: list(range(len(labels)))} | {
+        f"{name}_{group}": [labels.index(label) for label in members] for group, members in groups.items() if members
+    }
+    return [
+        SetMetric(
+            metric,
+            partial(f1, thresholds=thresholds, places=chosen),
+            "scikit-learn f1_score",
+            resample=partial(resampled_f1, thresholds=thresholds, places=chosen),
+        )
+        for metric, chosen in places.items()
+    ]
+
+
+def _best_threshold(truth: np.ndarray, scores: np.ndarray) -> float:
+    if not truth.any():
+        return FIXED_THRESHOLD
+    claims = scores >= THRESHOLDS[:, None]
+    f1_scores = 2 * (claims & truth).sum(axis=1) / (claims.sum(axis=1) + truth.sum())
+    winners = THRESHOLDS[f1_scores == f1_scores.max()]
+    return float(winners[np.abs(winners - FIXED_THRESHOLD).argmin()])
+
+
+def _by_frequency(dataset: Dataset) -> Groups:
+    n_clips = np.sum([clip.reference for clip in dataset.clips("train")], axis=0)
+    order = [dataset.labels[place] for place in np.argsort(-n_clips, kind="stable")]
+    n_frequent, n_common = (max(1, round(share * len(order))) for share in list(SHARES.values())[:2])
+    return {
+        "frequent": tuple(order[:n_frequent]),
+        "common": tuple(order[n_frequent : n_frequent + n_common]),
+        "rare": tuple(order[n_frequent + n_common :]),
+    }

@@ -1,0 +1,29 @@
+"""tagging: which of these tags hold for this clip?"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mirbench import TaskSpec, hookimpl
+
+if TYPE_CHECKING:
+    from mirbench import Task
+
+
+def load() -> "Task":
+    """Load the task."""
+    from mirbench_tagging.task import TaggingTask
+
+    return TaggingTask()
+
+
+@hookimpl
+def mirbench_tasks() -> Iterator[TaskSpec]:
+    """Offer the task."""
+    yield TaskSpec(
+        name="tagging",
+        load=load,
+        default_dataset="rendered-scores",
+        description="tags of a clip (instruments, genres, sounds), macro ROC-AUC and average precision",
+        license="MIT",
+        citation="Won, Ferraro, Bogdanov and Serra, Evaluation of CNN-based automatic music tagging models, SMC 2020",
+    )

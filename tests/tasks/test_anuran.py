@@ -1,0 +1,61 @@
+"""The anuran task: thresholds and groups."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mirbench import Clip, Dataset
+from mirbench.domain import Answer
+from mirbench_anuran.task import AnuranTask
+
+SPECIES = tuple("abcdefghijklmnopqrstu")
+
+
+class Pond(Dataset):
+    name = "pond"
+    version = "1"
+    labels = SPECIES
+
+    def clips(self, split):
+        """Species number k calls in k of the clips."""
+        vectors = np.arange(len(SPECIES)) > np.arange(len(SPECIES))[:, None]
+        return [Clip(str(i), Path(), split, str(i), row.astype(np.float32)) for i, row in enumerate(vectors)]
+
+
+def answer(reference, probabilities):
+    odds = np.array(probabilities) / (1 - np.array(probabilities))
+    return Answer(np.array(reference, np.float32), np.log(odds).astype(np.float32), np.zeros(1), 3.0)
+
+
+def test_groups_are_those_of_the_data_set_or_follow_the_number_of_training_clips():
+    assert AnuranTask().with_labels_of(Pond()).groups == {
+        "frequent": ("u", "t"),
+        "common": ("s", "r", "q", "p"),
+        "rare": tuple(reversed(SPECIES[:15])),
+    }
+    published = Pond()
+    published.label_groups = {"rare": ("a", "b")}
+    assert AnuranTask().with_labels_of(published).groups == {"rare": ("a", "b")}
+
+
+def test_f1_is_given_for_all_species_and_for_groups_at_a_half_and_tuned():
+    task = AnuranTask(("a", "b"), {"frequent": ("a",), "rare": ("b",)})
+    names = [metric.name for metric in task.metrics if not metric.label]
+    assert names[:6] == [
+        "macro_f1", "macro_f1_frequent", "macro_f1_rare",
+        "macro_f1_tuned", "macro_f1_tuned_frequent", "macro_f1_tuned_rare",
+    ]  # fmt: skip
+    valid = [answer([1, 1], [0.9, 0.3]), answer([0, 1], [0.1, 0.28]), answer([0, 0], [0.2, 0.2])]
+    tuned = task.tuned(valid)
+    scored = {metric.name: metric for metric in tuned.metrics if not metric.label}
+    references = [one.reference for one in valid]
+    estimates = [tuned.decode(one.logits, one.times, one.duration) for one in valid]
+    assert tuned.thresholds.tolist() == pytest.approx([0.5, 0.28])  # the nearest to a half among the best
+    assert scored["macro_f1"].score(references, estimates) == 0.5
+    assert scored["macro_f1_rare"].score(references, estimates) == 0
+    assert scored["macro_f1_tuned"].score(references, estimates) == 1
+
+
+def test_a_species_that_validation_does_not_have_keeps_the_fixed_threshold():
+    assert AnuranTask(("a",)).tuned([answer([0], [0.9])]).thresholds.tolist() == [0.5]
