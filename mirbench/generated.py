@@ -82,7 +82,7 @@ def generate(
     if missing:
         with Progress(title, len(missing)) as progress, process_pool(workers) as pool:
             try:
-                done = pool.map(partial(_make_one, folder=folder, make=make), *zip(*missing.items(), strict=True))
+                done = pool.map(partial(make_one, folder=folder, make=make), *zip(*missing.items(), strict=True))
                 for seconds in done:
                     progress.advance(seconds)
             except BaseException:
@@ -109,7 +109,8 @@ def read_manifest(manifest: Path, name: str) -> dict[str, Stored]:
     }
 
 
-def _make_one(stem: str, item: T, folder: Path, make: Callable[[T], Made]) -> float:
+def make_one(stem: str, item: T, folder: Path, make: Callable[[T], Made]) -> float:
+    """Make one clip and its labels in a folder; returns its duration in seconds."""
     made = make(item)
     duration = len(made.samples) / made.sample_rate
     audio = io.BytesIO()

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from mirbench import Task
 
 
-def load() -> "Task":
+def load(vocabulary: str = "majmin") -> "Task":
     """Load the task."""
     from mirbench_chord.task import ChordTask
 
-    return ChordTask()
+    return ChordTask(vocabulary)
 
 
 @hookimpl
@@ -23,6 +23,7 @@ def mirbench_tasks() -> Iterator[TaskSpec]:
         name="chord",
         load=load,
         default_dataset="rendered-scores",
+        options={"vocabulary": ("majmin", "triads", "sevenths")},
         description="chords over time, 12 major, 12 minor and none; mir_eval's majmin",
         license="MIT",
         citation="Pauwels and Peeters, Evaluating automatically estimated chord sequences, ICASSP 2013",

@@ -4,7 +4,9 @@ Conventions
 -----------
 Chords are spelled as mir_eval spells them (Harte's syntax): ``"C:maj"``, ``"Bb:min7"``, ``"N"`` for none, ``"X"`` for
 no telling. References keep their full vocabulary; the probe learns 25 classes: a chord counts as major or minor if
-`mir_eval.chord.majmin` takes it for one (so ``C:7`` is major), and frames of all others are left out of training.
+`mir_eval.chord.majmin` takes it for one (so ``C:7`` is major), and frames of all others are left out of training. The
+option ``vocabulary`` makes that 49 classes (triads: also diminished and augmented) or 121 (sevenths: also 7, maj7,
+min7, minmaj7, hdim7 and dim7, where extensions beyond the seventh are dropped); the metrics stay the same.
 In a CSV file the column `chords` names a text file with start, end and label on each line.
 
 The path of labels is the likeliest under a chain in which a label lasts with a probability that is tuned on the
@@ -15,7 +17,7 @@ Metrics
 All by `mir_eval.chord` 0.8.2. Each clip's score is weighted by the duration of its reference that the comparison
 takes into account, so that the sum is the score of the whole set: ``majmin`` (headline), ``root``, ``thirds``,
 ``triads``, ``sevenths``, ``mirex``. ``seg`` is the smaller of over- and under-segmentation, weighted by duration.
-``frame_accuracy`` is the share of time with the right one of the 25 classes, as in CoJEPA.
+``frame_accuracy`` is the share of time with the right one of the classes, as in CoJEPA (25 classes).
 """
 
 import warnings
@@ -32,8 +34,13 @@ from mirbench.decode import as_intervals, viterbi
 from mirbench.domain import Answer, ClipMetric, LabelledIntervals, Task
 
 ROOTS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-LABELS = (*(f"{root}:{quality}" for quality in ("maj", "min") for root in ROOTS), "N")
-NO_CHORD = LABELS.index("N")
+TRIADS = ("maj", "min", "dim", "aug")
+VOCABULARIES = {
+    "majmin": TRIADS[:2],
+    "triads": TRIADS,
+    "sevenths": (*TRIADS, "7", "maj7", "min7", "minmaj7", "hdim7", "dim7"),
+}
+UP_TO_THE_FIFTH = 8  # semitones that tell triads apart in mir_eval's comparisons
 UNKNOWN = -1
 STAYS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)  # probabilities that a label lasts from frame to frame
 SOURCE = "mir_eval 0.8.2 chord."
@@ -41,36 +48,51 @@ COMPARISONS = ("majmin", "root", "thirds", "triads", "sevenths", "mirex")
 
 
 @cache
-def class_of(label: str) -> int:
-    """Reduce a chord to one of the 25 classes, as `mir_eval.chord.majmin` does; -1 where it takes it for neither."""
+def class_of(label: str, vocabulary: str = "majmin") -> int:
+    """Reduce a chord to one of the classes, as mir_eval's comparisons do; -1 where it is none of them."""
     from mir_eval.chord import QUALITIES, encode
 
     root, semitones, _ = encode(label)
+    qualities = VOCABULARIES[vocabulary]
     if root < 0:  # no chord at all, or no telling: mir_eval marks the second with semitones of -1
-        return NO_CHORD if not any(semitones) else UNKNOWN
-    for place, quality in enumerate(("maj", "min")):
-        if root >= 0 and list(semitones[:8]) == list(QUALITIES[quality][:8]):
-            return 12 * place + int(root)
+        return len(ROOTS) * len(qualities) if not any(semitones) else UNKNOWN
+    compared = slice(None) if vocabulary == "sevenths" else slice(UP_TO_THE_FIFTH)
+    for place, quality in enumerate(qualities):
+        if list(semitones[compared]) == list(QUALITIES[quality][compared]):
+            return len(ROOTS) * place + int(root)
     return UNKNOWN
+
+
+def labels_of(vocabulary: str) -> tuple[str, ...]:
+    """Spell the classes of a vocabulary."""
+    return (*(f"{root}:{quality}" for quality in VOCABULARIES[vocabulary] for root in ROOTS), "N")
 
 
 def compare(reference: LabelledIntervals, estimate: LabelledIntervals, comparison: str) -> tuple[float, float]:
     """Score a clip with one of mir_eval's comparisons; returns the score and the duration that it is over."""
     import mir_eval
 
+    start, end = reference.intervals.min(), reference.intervals.max()
+    intervals, labels = mir_eval.util.adjust_intervals(
+        estimate.intervals, list(estimate.labels), start, end, mir_eval.chord.NO_CHORD, mir_eval.chord.NO_CHORD
+    )
+    merged, references, estimates = mir_eval.util.merge_labeled_intervals(
+        reference.intervals, list(reference.labels), intervals, labels
+    )
+    durations = mir_eval.util.intervals_to_durations(merged)
+    matches = np.array([_match(*pair, comparison) for pair in zip(references, estimates, strict=True)])
+    weight = float(durations[matches >= 0].sum())
+    return (float(mir_eval.chord.weighted_accuracy(matches, durations)) if weight else 0.0), weight
+
+
+@cache
+def _match(reference: str, estimate: str, comparison: str) -> float:
+    """Compare two chords; remembered, because songs repeat a few."""
+    import mir_eval
+
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # mir_eval remarks on clips without a comparable chord: they weigh nothing
-        start, end = reference.intervals.min(), reference.intervals.max()
-        intervals, labels = mir_eval.util.adjust_intervals(
-            estimate.intervals, list(estimate.labels), start, end, mir_eval.chord.NO_CHORD, mir_eval.chord.NO_CHORD
-        )
-        merged, references, estimates = mir_eval.util.merge_labeled_intervals(
-            reference.intervals, list(reference.labels), intervals, labels
-        )
-        durations = mir_eval.util.intervals_to_durations(merged)
-        matches = getattr(mir_eval.chord, comparison)(references, estimates)
-        weight = float(durations[matches >= 0].sum())
-        return (float(mir_eval.chord.weighted_accuracy(matches, durations)) if weight else 0.0), weight
+        warnings.simplefilter("ignore")  # mir_eval remarks on a reference that cannot be compared: it weighs nothing
+        return float(getattr(mir_eval.chord, comparison)([reference], [estimate])[0])
 
 
 def segmentation(reference: LabelledIntervals, estimate: LabelledIntervals) -> tuple[float, float]:
@@ -87,14 +109,16 @@ def segmentation(reference: LabelledIntervals, estimate: LabelledIntervals) -> t
     )
 
 
-def frame_accuracy(reference: LabelledIntervals, estimate: LabelledIntervals) -> tuple[float, float]:
+def frame_accuracy(
+    reference: LabelledIntervals, estimate: LabelledIntervals, vocabulary: str = "majmin"
+) -> tuple[float, float]:
     """Measure the share of the time with a known class in which the estimate has it."""
     right = total = 0.0
     for (start, end), label in zip(reference.intervals, reference.labels, strict=True):
-        if class_of(label) != UNKNOWN:
+        if class_of(label, vocabulary) != UNKNOWN:
             total += end - start
             for (first, last), guess in zip(estimate.intervals, estimate.labels, strict=True):
-                if class_of(guess) == class_of(label):
+                if class_of(guess, vocabulary) == class_of(label, vocabulary):
                     right += max(0.0, min(end, last) - max(start, first))
     return (float(right / total) if total else 0.0), float(total)
 
@@ -106,15 +130,20 @@ class ChordTask(Task):
     scope = "frame"
     objective = "multiclass"
     label_column = "chords"
-    labels = LABELS
-    metrics = (
-        *(ClipMetric(name, partial(compare, comparison=name), SOURCE + name) for name in COMPARISONS),
-        ClipMetric("seg", segmentation, SOURCE + "seg"),
-        ClipMetric("frame_accuracy", frame_accuracy, "mirbench: share of time, 25 classes"),
-    )
 
-    def __init__(self, stay: float = 0.9) -> None:
+    def __init__(self, vocabulary: str = "majmin", stay: float = 0.9) -> None:
+        self.vocabulary = vocabulary
         self.stay = stay
+        self.labels = labels_of(vocabulary)
+        self.metrics = (
+            *(ClipMetric(name, partial(compare, comparison=name), SOURCE + name) for name in COMPARISONS),
+            ClipMetric("seg", segmentation, SOURCE + "seg"),
+            ClipMetric(
+                "frame_accuracy",
+                partial(frame_accuracy, vocabulary=vocabulary),
+                f"mirbench: share of time, {len(self.labels)} classes",
+            ),
+        )
 
     def read_reference(self, text: str, folder: Path) -> LabelledIntervals:
         """Read a file of chords."""
@@ -135,13 +164,13 @@ class ChordTask(Task):
 
     def target(self, reference: LabelledIntervals, times: Float64[np.ndarray, "time"]) -> Int64[np.ndarray, "time"]:
         """Give the class at each time; -1 outside the vocabulary and the annotation."""
-        classes = np.array([class_of(label) for label in reference.labels], dtype=np.int64)
+        classes = np.array([class_of(label, self.vocabulary) for label in reference.labels], dtype=np.int64)
         place = np.searchsorted(reference.intervals[:, 0], times, side="right") - 1
         inside = (place >= 0) & (times < reference.intervals[place, 1])
         return np.where(inside, classes[place], UNKNOWN)
 
     def decode(
-        self, logits: Float32[np.ndarray, "time 25"], times: Float64[np.ndarray, "time"], duration: float
+        self, logits: Float32[np.ndarray, "time label"], times: Float64[np.ndarray, "time"], duration: float
     ) -> LabelledIntervals:
         """Find the likeliest path and merge equal neighbours."""
         path = viterbi(log_softmax(logits.astype(np.float64), axis=1), self.stay)
@@ -151,19 +180,20 @@ class ChordTask(Task):
         """Choose the probability of staying with the highest share of right time."""
 
         def accuracy(stay: float) -> float:
-            task = ChordTask(stay)
+            task = ChordTask(self.vocabulary, stay)
             found = [task.decode(example.logits, example.times, example.duration) for example in examples]
             scored = [
-                frame_accuracy(example.reference, chords) for example, chords in zip(examples, found, strict=True)
+                frame_accuracy(example.reference, chords, self.vocabulary)
+                for example, chords in zip(examples, found, strict=True)
             ]
             return sum(value * weight for value, weight in scored)
 
-        return ChordTask(max(STAYS, key=accuracy))
+        return ChordTask(self.vocabulary, max(STAYS, key=accuracy))
 
     @property
     def decoder(self) -> Mapping[str, Any]:
         """Name the decoder and what was tuned."""
-        return {"name": "viterbi", "stay": self.stay}
+        return {"name": "viterbi", "vocabulary": self.vocabulary, "stay": self.stay}
 
     def empty(self) -> LabelledIntervals:
         """Give "no chord" for a while."""

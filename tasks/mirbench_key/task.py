@@ -11,13 +11,16 @@ Metrics
   perfect fifth, 0.3 for the relative and 0.2 for the parallel key. The version of mir_eval is pinned because its rule
   for fifths changed: in 0.8.2 only an estimate a fifth *above* the reference scores 0.5 (reference C major, estimate
   G major); a fifth below scores 0.
+- ``key_signature``: STONE's key signature estimation accuracy (KSEA), of 12 classes, in which relative keys are one: 1
+  for the right signature, 0.5 for one that is a fifth up or down.
 - ``accuracy``: share of clips with the right key, `mir_eval` score of 1.
 - ``fifth_errors``, ``relative_errors``, ``parallel_errors``: how many clips scored 0.5, 0.3 and 0.2;
   ``other_errors``: how many scored 0.
 
 References
 ----------
-Raffel et al., mir_eval: A transparent implementation of common MIR metrics, ISMIR 2014.
+Raffel et al., mir_eval: A transparent implementation of common MIR metrics, ISMIR 2014. Kong, Lostanlen,
+Meseguer-Brocal, Wong, Lagrange and Hennequin, STONE: Self-supervised tonality estimator, ISMIR 2024.
 """
 
 from functools import partial
@@ -44,6 +47,22 @@ def has_score(reference: str, estimate: str, value: float) -> float:
     return float(weighted_score(reference, estimate) == value)
 
 
+def key_signature(reference: str, estimate: str) -> float:
+    """Score the key signature alone."""
+    if not estimate:
+        return 0.0
+    fifths = (_fifths(estimate) - _fifths(reference)) % 12
+    return {0: 1.0, 1: 0.5, 11: 0.5}.get(fifths, 0.0)
+
+
+def _fifths(key: str) -> int:
+    """Count the fifths from C to the major key of the same signature."""
+    from mir_eval.key import split_key_string
+
+    tonic, mode = split_key_string(key)
+    return int(7 * (tonic + (3 if mode == "minor" else 0)) % 12)
+
+
 class KeyTask(Task):
     """The key task; references and estimates are strings such as "C# minor"."""
 
@@ -54,6 +73,7 @@ class KeyTask(Task):
     labels = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in TONICS)
     metrics = (
         ClipMetric("weighted_score", weighted_score, SOURCE),
+        ClipMetric("key_signature", key_signature, "mirbench: KSEA of STONE"),
         ClipMetric("accuracy", partial(has_score, value=1.0), f"{SOURCE} = 1"),
         *(
             ClipMetric(

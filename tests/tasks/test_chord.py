@@ -4,10 +4,13 @@ import mir_eval
 import numpy as np
 import pytest
 
+from mirbench import TaskSpec
 from mirbench.domain import Answer, LabelledIntervals
-from mirbench_chord.task import COMPARISONS, LABELS, ChordTask, class_of, compare
+from mirbench.testing import checks_of
+from mirbench_chord.task import COMPARISONS, ChordTask, class_of, compare, labels_of
 
 TASK = ChordTask()
+LABELS = TASK.labels
 SCORES = {metric.name: metric.score for metric in TASK.metrics}
 
 
@@ -37,6 +40,29 @@ def test_there_are_25_classes_that_mir_eval_tells_apart():
     assert [class_of(label) for label in LABELS] == list(range(25))
 
 
+@pytest.mark.parametrize(("vocabulary", "n_classes"), [("triads", 49), ("sevenths", 121)])
+def test_larger_vocabularies(vocabulary, n_classes):
+    labels = labels_of(vocabulary)
+    assert len(labels) == n_classes
+    assert [class_of(label, vocabulary) for label in labels] == list(range(n_classes))
+    assert class_of("C:sus4", vocabulary) == -1
+    for check in checks_of(TaskSpec(name="chord", load=lambda: ChordTask(vocabulary))):
+        check()
+
+
+@pytest.mark.parametrize(
+    ("label", "triad", "seventh"),
+    [
+        ("C:9", "C:maj", "C:7"), ("Db:min9", "C#:min", "C#:min7"), ("B:hdim7", "B:dim", "B:hdim7"),
+        ("F:maj6", "F:maj", None), ("F:minmaj7", "F:min", "F:minmaj7"),
+    ],
+)  # fmt: skip
+def test_a_chord_in_larger_vocabularies(label, triad, seventh):
+    assert labels_of("triads")[class_of(label, "triads")] == triad
+    found = class_of(label, "sevenths")
+    assert (labels_of("sevenths")[found] if found >= 0 else None) == seventh
+
+
 @pytest.mark.parametrize("comparison", COMPARISONS)
 def test_scores_are_those_of_mir_eval_unedited(comparison):
     random = np.random.default_rng(0)
@@ -46,7 +72,7 @@ def test_scores_are_those_of_mir_eval_unedited(comparison):
         expected = mir_eval.chord.evaluate(
             reference.intervals, list(reference.labels), estimate.intervals, list(estimate.labels)
         )
-        assert compare(reference, estimate, comparison)[0] == pytest.approx(expected[comparison], abs=1e-12)
+        assert compare(reference, estimate, comparison)[0] == expected[comparison]
         assert SCORES["seg"](reference, estimate)[0] == pytest.approx(expected["seg"], abs=1e-12)
 
 

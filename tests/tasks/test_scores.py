@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
-from mirbench import DatasetError, audio
+from mirbench import DatasetError, MissingDataError, audio
 from mirbench.plugins import Plugins
 from mirbench.specs import DatasetRequest
 from mirbench_scores import dataset, render
-from mirbench_scores.annotate import annotate
+from mirbench_scores.annotate import COLLECTIONS, FAMILIES, annotate
 from mirbench_scores.corpus import TONICS, read_score
 from mirbench_scores.index import (
     CHORALE_ENSEMBLES,
@@ -242,37 +241,36 @@ def test_the_tempo_is_not_a_metronome():
     assert max(tempi) / min(tempi) > 1.05
 
 
-def test_rendering_gives_the_same_bytes_every_time(tmp_path: Path):
-    for folder in ("one", "other"):
-        dataset.render_clip(CHORALE, tmp_path / folder)
-    name = dataset.file_name(CHORALE)
-    assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+def test_rendering_gives_the_same_bytes_every_time():
+    first, second = (dataset.make(CHORALE) for _ in range(2))
+    assert first.samples.tobytes() == second.samples.tobytes()
+    assert first.labels == second.labels
 
 
-def test_a_rendered_clip_has_its_announced_length_and_peak(tmp_path: Path):
-    dataset.render_clip(TUNE, tmp_path)
-    samples, rate = soundfile.read(tmp_path / dataset.file_name(TUNE))
-    assert (len(samples), rate) == (render.n_samples(TUNE), render.SAMPLE_RATE)
+def test_a_rendered_clip_has_its_announced_length_and_peak():
+    made = dataset.make(TUNE)
+    samples = made.samples / (np.iinfo(np.int16).max if made.samples.dtype == np.int16 else 1)
+    assert (len(samples), made.sample_rate) == (render.n_samples(TUNE), render.SAMPLE_RATE)
     assert np.abs(samples).max() == pytest.approx(render.PEAK, abs=1e-3)
     assert np.abs(samples[: render.SAMPLE_RATE]).max() > 0.01
 
 
 def test_what_is_not_rendered_says_what_to_run(tmp_path: Path):
     request = DatasetRequest(task="key", size="small", home=tmp_path)
-    with pytest.raises(DatasetError, match="run 'mirbench data prepare rendered-scores'"):
+    with pytest.raises(MissingDataError, match="run 'mirbench data prepare rendered-scores'"):
         dataset.RenderedScores(request)
 
 
-def test_an_interrupted_rendering_goes_on_where_it_was(tmp_path: Path, monkeypatch):
-    request = DatasetRequest(task="key", size="small", home=tmp_path)
-    monkeypatch.setattr(dataset, "entries_of", lambda size: INDEX[:3])
-    folder = dataset.manifest_path(request).parent
-    dataset.render_clip(INDEX[0], folder)
-    before = (folder / dataset.file_name(INDEX[0])).stat().st_mtime_ns
+def test_tags_are_what_plays_and_where_it_is_from(tmp_path: Path, monkeypatch):
+    request = DatasetRequest(task="tagging", size="small", home=tmp_path)
+    monkeypatch.setattr(dataset, "entries_of", lambda size: [TUNE])
     dataset.prepare(request)
-    assert (folder / dataset.file_name(INDEX[0])).stat().st_mtime_ns == before
-    assert len(list(folder.glob("*.flac"))) == 3
-    assert [clip.path.is_file() for clip in dataset.RenderedScores(request)._clips] == [True] * 3
+    scores = dataset.RenderedScores(request)
+    [clip] = scores._clips
+    tags = {label for label, holds in zip(scores.labels, clip.reference, strict=True) if holds}
+    assert len(scores.labels) == len(FAMILIES) + len(COLLECTIONS)
+    assert tags == set(annotate(TUNE, read_score(TUNE.id)).tags)
+    assert len(tags & set(COLLECTIONS.values())) == 1
 
 
 def test_without_a_synthesiser_the_error_says_what_to_install(monkeypatch):
