@@ -61,7 +61,7 @@ def test_run_prints_a_table_and_writes_records_and_leaderboard(mirbench, recordi
     first = (out / "leaderboard.csv").read_bytes()
     mirbench("leaderboard", "--out", out)
     assert (out / "leaderboard.csv").read_bytes() == first
-    assert first.count(b"\n") == 1 + 2 * 6
+    assert first.count(b"\n") == 1 + 2 * 7
 
 
 def test_a_dry_run_computes_nothing(mirbench, recordings, home):
@@ -103,6 +103,8 @@ def test_a_bug_in_a_plugin_keeps_its_traceback_and_exits_1(mirbench, recordings,
         (("run", "--encoder", "chrma", "--task", "key"), 2, "did you mean 'chroma'?"),
         (("run", "--encoder", "chroma"), 2, "Missing option '--task'"),
         (("run", "--encoder", "chroma", "--task", "key", "--device", "cuda"), 2, "use --device cpu"),
+        (("run", "--encoder", "chroma", "--task", "key", "--decoder", "dbn"), 2, "has an option 'decoder'"),
+        (("run", "--encoder", "chroma", "--task", "beat", "-o", "dbn"), 2, "expected NAME=VALUE"),
         (("list", "things"), 2, "is not one of"),
         (("info", "chrma"), 2, "did you mean 'chroma'?"),
         (("data", "prepare", "rendered"), 2, "did you mean 'rendered-scores'?"),

@@ -9,6 +9,7 @@ import soundfile
 from mirbench import DatasetError
 from mirbench.csv_dataset import CsvDataset
 from mirbench_key.task import KeyTask
+from mirbench_tagging.task import TaggingTask
 
 COLUMNS = ["path", "start", "end", "split", "group", "key"]
 ROWS = [
@@ -109,3 +110,10 @@ def test_parts_of_one_file_in_two_splits_may_not_overlap(write):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DatasetError, match=r"my\.csv: No such file"):
         CsvDataset(tmp_path / "my.csv", KeyTask())
+
+
+def test_the_vocabulary_of_tags_is_what_the_file_names(write):
+    rows = [[*row[:-1], tags] for row, tags in zip(ROWS, ["flute;voice", "", "drums", "voice"], strict=True)]
+    dataset = CsvDataset(write(rows, [*COLUMNS[:-1], "tags"]), TaggingTask())
+    assert dataset.labels == ("drums", "flute", "voice")
+    assert [clip.reference.tolist() for clip in dataset.clips("train")] == [[0, 1, 1], [0, 0, 0]]

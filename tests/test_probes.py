@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.special import log_softmax
+from sklearn.linear_model import LogisticRegression
 
 from mirbench import MirbenchError
 from mirbench.probes import STRENGTHS, cross_entropy, fit_path
@@ -35,6 +36,36 @@ def test_the_solution_is_the_optimum_of_the_stated_objective(strength):
     own_weight = probe.weight * features.std(0, dtype=np.float64)[:, None]
     own_bias = probe.bias + features.mean(0, dtype=np.float64) @ probe.weight
     assert objective(own_weight, own_bias, rows, target, strength) <= reference * (1 + 1e-4)
+
+
+@pytest.mark.parametrize("n_labels", [3, 7])
+def test_the_whole_path_is_as_good_as_scikit_learns(n_labels):
+    features, target = blobs(300, n_labels)
+    rows = (features - features.mean(0, dtype=np.float64)) / features.std(0, dtype=np.float64)
+    for strength, probe in fit_path(features, target, "multiclass", n_labels):
+        theirs = LogisticRegression(C=strength, tol=1e-8, max_iter=10_000).fit(rows, target)
+        own_weight = probe.weight * features.std(0, dtype=np.float64)[:, None]
+        own_bias = probe.bias + features.mean(0, dtype=np.float64) @ probe.weight
+        expected = objective(theirs.coef_.T, theirs.intercept_, rows, target, strength)
+        assert objective(own_weight, own_bias, rows, target, strength) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_binary_label_is_as_good_as_scikit_learns():
+    features, target = blobs(300)
+    rows = (features - features.mean(0, dtype=np.float64)) / features.std(0, dtype=np.float64)
+    both = (target[:, None] == [0, 1]).astype(np.float32)
+    for strength, probe in fit_path(features, both, "multilabel", 2):
+        for label in range(2):
+            theirs = LogisticRegression(C=strength, tol=1e-8, max_iter=10_000).fit(rows, both[:, label])
+            np.testing.assert_allclose(probe.logits(features)[:, label], theirs.decision_function(rows), atol=2e-3)
+
+
+def test_rows_that_a_probe_separates_perfectly_have_an_optimum_too():
+    target = np.repeat([0, 1], 50)
+    features = (target[:, None] + 0.01 * np.random.default_rng(0).standard_normal((100, 4))).astype(np.float32)
+    for _, probe in fit_path(features, target, "multiclass", 2):
+        assert np.isfinite(probe.weight).all()
+    assert (probe.logits(features).argmax(1) == target).all()
 
 
 def test_the_grid_has_at_least_eight_strengths_over_six_decades():
@@ -82,7 +113,7 @@ def test_labels_of_a_multilabel_problem_are_independent():
     both = np.stack([target == 0, target == 1], axis=1).astype(np.float32)
     [(_, together)] = fit_path(features, both, "multilabel", 2, [0.1])
     [(_, alone)] = fit_path(features, both[:, 1:], "multilabel", 1, [0.1])
-    np.testing.assert_array_equal(together.weight[:, 1], alone.weight[:, 0])
+    np.testing.assert_allclose(together.weight[:, 1], alone.weight[:, 0], rtol=1e-5, atol=1e-9)
 
 
 def test_a_label_that_is_never_or_always_there_is_predicted_so():

@@ -158,6 +158,11 @@ def test_a_missing_csv_fails_all_its_jobs(home, plugin):
         ({"datasets": ["rendered"]}, "did you mean 'rendered-scores'"),
         ({"datasets": ["rendered-scores"], "csv": Path("a.csv")}, "exclude each other"),
         ({"settings": Settings(home=Path(), out=Path(), size="huge")}, "has no size 'huge'; it has default, small"),
+        ({"settings": Settings(home=Path(), out=Path(), options={"decoder": "dbn"})}, "key has an option 'decoder'"),
+        (
+            {"tasks": ["beat"], "settings": Settings(home=Path(), out=Path(), options={"decoder": "rnn"})},
+            "'rnn' is unknown to task 'beat'; it has peaks, dbn",
+        ),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(options, message):
@@ -171,6 +176,53 @@ def test_all_means_everything_once():
     names = [(job.encoder.name, job.task.name) for job in plan.jobs]
     assert len(set(names)) == len(names)
     assert {"chroma", "logmel", "mfcc", "random"} <= {encoder for encoder, _ in names}
+
+
+def test_each_task_takes_the_options_that_it_has():
+    wanted = Settings(home=Path(), out=Path(), options={"decoder": "dbn", "vocabulary": "majmin"})
+    plan = make_plan(Plugins(), ["chroma"], ["key", "chord", "beat"], wanted)
+    assert {job.task.name: job.options for job in plan.jobs} == {
+        "key": (), "chord": (), "beat": (("decoder", "dbn"),),
+    }  # fmt: skip
+    [beat] = [job for job in plan.jobs if job.task.name == "beat"]
+    assert beat.load_task().decoder == {"name": "dbn"}
+
+
+DATASETS = """
+from mirbench import DatasetError, DatasetSpec, MissingDataError, hookimpl
+
+
+def absent(request):
+    raise MissingDataError("not here; run 'mirbench data prepare absent'")
+
+
+def broken(request):
+    raise DatasetError("half of it is missing")
+
+
+@hookimpl
+def mirbench_datasets():
+    yield DatasetSpec(name="absent", load=absent, tasks=("key",))
+    yield DatasetSpec(name="broken", load=broken, tasks=("key",))
+    yield DatasetSpec(name="of-beats", load=absent, tasks=("beat",))
+"""
+
+
+def test_all_data_sets_are_those_that_are_here_and_the_others_are_named(tmp_path):
+    (tmp_path / "sets.py").write_text(DATASETS)
+    plan = make_plan(Plugins([tmp_path / "sets.py"]), ["chroma"], ["key"], settings(tmp_path), datasets=["all"])
+    assert {job.dataset.name for job in plan.jobs} == {"broken", "rendered-scores"}
+    assert plan.absent["absent"] == "not here; run 'mirbench data prepare absent'"
+    assert "of-beats" not in plan.absent
+
+
+def test_every_task_means_those_that_the_data_set_serves(tmp_path):
+    (tmp_path / "sets.py").write_text(DATASETS)
+    plugins = Plugins([tmp_path / "sets.py"])
+    plan = make_plan(plugins, ["chroma"], ["all"], settings(tmp_path), datasets=["of-beats"])
+    assert [job.task.name for job in plan.jobs] == ["beat"]
+    with pytest.raises(UsageError, match="no references for task 'key' in of-beats"):
+        make_plan(plugins, ["chroma"], ["key", "beat"], settings(tmp_path), datasets=["of-beats"])
 
 
 def start(plugin, recordings, home, seconds):

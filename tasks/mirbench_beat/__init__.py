@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from mirbench import Task
 
 
-def load() -> "Task":
+def load(decoder: str = "peaks") -> "Task":
     """Load the task."""
     from mirbench_beat.task import BeatTask
 
-    return BeatTask()
+    return BeatTask(decoder)
 
 
 @hookimpl
@@ -23,7 +23,8 @@ def mirbench_tasks() -> Iterator[TaskSpec]:
         name="beat",
         load=load,
         default_dataset="rendered-scores",
-        description="beat times, peak picking, F-measure within 70 ms",
+        options={"decoder": ("peaks", "dbn")},
+        description="beat times, peak picking or a bar-pointer model, F-measure within 70 ms",
         license="MIT",
         citation="Davies, Degara and Plumbley, Evaluation methods for musical audio beat tracking, C4DM-TR-09-06",
     )

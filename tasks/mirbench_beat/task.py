@@ -7,7 +7,8 @@ a line; what follows the time on its line (such as the position in the bar) is p
 
 The probe learns one logit a frame: 1 at the frame nearest to a beat and at its two neighbours, 0 elsewhere. Peaks of
 its sigmoid at least 0.2 s apart (300 beats a minute) are beats if they reach a threshold, which is tuned on the
-validation split for the F-measure.
+validation split for the F-measure. With the option ``decoder=dbn`` a bar-pointer model of tempo and position decodes
+them instead (see `mirbench_beat.bar_pointer`); it has nothing to tune.
 
 Metrics
 -------
@@ -26,6 +27,7 @@ from jaxtyping import Float32, Float64
 
 from mirbench.decode import pick_peaks, sigmoid
 from mirbench.domain import Answer, ClipMetric, Task
+from mirbench_beat.bar_pointer import track_beats
 
 Beats = Float64[np.ndarray, "_beat"]
 DISTANCE = 0.2  # seconds; 300 beats a minute
@@ -71,7 +73,8 @@ class BeatTask(Task):
         ClipMetric("amlt", amlt, SOURCE + "continuity[3]"),
     )
 
-    def __init__(self, threshold: float = 0.5) -> None:
+    def __init__(self, decoder: str = "peaks", threshold: float = 0.5) -> None:
+        self.decoder_name = decoder
         self.threshold = threshold
 
     def read_reference(self, text: str, folder: Path) -> Beats:
@@ -100,24 +103,31 @@ class BeatTask(Task):
     def decode(
         self, logits: Float32[np.ndarray, "time 1"], times: Float64[np.ndarray, "time"], duration: float
     ) -> Beats:
-        """Pick the peaks of the beat activation."""
-        return pick_peaks(sigmoid(logits)[:, 0], times, self.threshold, DISTANCE)
+        """Pick the peaks of the beat activation, or follow its pulse."""
+        activation = sigmoid(logits)[:, 0]
+        if self.decoder_name == "dbn":
+            return track_beats(activation, times)
+        return pick_peaks(activation, times, self.threshold, DISTANCE)
 
     def tuned(self, examples: Sequence[Answer]) -> "BeatTask":
         """Choose the threshold with the highest F-measure."""
+        if self.decoder_name == "dbn":
+            return self
 
         def mean_f_measure(threshold: float) -> float:
-            task = BeatTask(threshold)
+            task = BeatTask(threshold=threshold)
             found = [task.decode(example.logits, example.times, example.duration) for example in examples]
             return float(
                 np.mean([f_measure(example.reference, beats) for example, beats in zip(examples, found, strict=True)])
             )
 
-        return BeatTask(max(THRESHOLDS, key=mean_f_measure))
+        return BeatTask(threshold=max(THRESHOLDS, key=mean_f_measure))
 
     @property
     def decoder(self) -> Mapping[str, Any]:
-        """Name the decoder and its threshold."""
+        """Name the decoder and what was tuned."""
+        if self.decoder_name == "dbn":
+            return {"name": "dbn"}
         return {"name": "peaks", "threshold": self.threshold, "distance": DISTANCE}
 
     def empty(self) -> Beats:
