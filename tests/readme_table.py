@@ -6,22 +6,33 @@ from mirbench.leaderboard import latest
 from mirbench.record import read_records
 
 ROOT = Path(__file__).parents[1]
-COLUMNS = ("weighted_score", "accuracy", "fifth_errors", "relative_errors", "parallel_errors", "other_errors")
+TASKS = {
+    "key": "weighted score",
+    "chord": "majmin",
+    "beat": "F-measure",
+    "tagging": "macro ROC-AUC",
+    "anuran": "macro F1",
+    "hospital": "segment F1",
+}
 
 
 def table() -> str:
-    """Lay the kept results out in Markdown, best encoder first."""
-    results = latest(read_records(ROOT / "results" / "records"))
+    """Lay the kept headline numbers out in Markdown, one row an encoder; the best of each task is bold."""
+    results = [result for result in latest(read_records(ROOT / "results" / "records")) if result.is_headline]
+    found = {(result.encoder, result.task): result for result in results if not result.options}
+    encoders = sorted({encoder for encoder, _ in found})
+    best = {task: max(found[encoder, task].value for encoder in encoders) for task in TASKS}
     rows = [
-        "| encoder | weighted score [95 %] | accuracy | fifth | relative | parallel | other |",
-        "|---|---|---|---|---|---|---|",
+        f"| encoder | {' | '.join(f'{task}: {metric}' for task, metric in TASKS.items())} |",
+        "|---" * (1 + len(TASKS)) + "|",
     ]
-    for encoder in dict.fromkeys(result.encoder for result in results if result.is_headline):
-        found = {result.metric: result for result in results if result.encoder == encoder}
-        headline = found["weighted_score"]
-        cells = [f"`{encoder}`", f"**{headline.value:.3f}** [{headline.low:.3f}, {headline.high:.3f}]"]
-        cells += [f"{found['accuracy'].value:.3f}", *(f"{found[name].value:.0f}" for name in COLUMNS[2:])]
-        rows.append("| " + " | ".join(cells) + " |")
+    for encoder in encoders:
+        cells = []
+        for task in TASKS:
+            result = found[encoder, task]
+            value = f"**{result.value:.3f}**" if result.value == best[task] else f"{result.value:.3f}"
+            cells.append(f"{value} [{result.low:.3f}, {result.high:.3f}]")
+        rows.append(f"| `{encoder}` | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 

@@ -96,7 +96,7 @@ def test_beats_of_metal_songs(test_song: int, tmp_path: Path, evaluate):
         ]
     )
     for encoder in ENCODERS:
-        assert values[encoder, "f_measure"] > chance + 0.15
+        assert values[encoder, "f_measure"] > chance + 0.08  # chance: a steady beat of a random tempo, about 0.33
 
 
 def test_ten_environmental_classes(tmp_path: Path, evaluate):

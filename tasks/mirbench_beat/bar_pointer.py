@@ -75,7 +75,7 @@ def track_beats(
 
     shortest, longest = (max(1, round(60 * frame_rate / bpm)) for bpm in (max_bpm, min_bpm))
     periods = np.arange(shortest, longest + 1)
-    widths = np.array([_n_beat_frames(period, observation_lambda) for period in periods])
+    widths = -(-periods // observation_lambda)  # rounded up
     starts, chosen = find_path(
         _log_odds(activation, observation_lambda), periods, widths, log_changes(periods, transition_lambda)
     )
@@ -97,23 +97,14 @@ def _refine(
     return np.interp(frames, known, activation), np.interp(frames, known, times), n_steps * frame_rate
 
 
-def _n_beat_frames(period: int, observation_lambda: int) -> int:
-    """Count the frames whose position in the beat is below 1 / observation_lambda."""
-    return int((np.linspace(0, 1, period, endpoint=False) < 1 / observation_lambda).sum())
-
-
-def _log_odds(
-    activation: Float64[np.ndarray, "time"], observation_lambda: int
-) -> Float64[np.ndarray, "time"]:
+def _log_odds(activation: Float64[np.ndarray, "time"], observation_lambda: int) -> Float64[np.ndarray, "time"]:
     """Compare the density of a frame of a beat, a, with that of another frame, (1 - a) / (observation_lambda - 1)."""
     tiny = np.finfo(np.float64).tiny  # keeps logarithms of 0 finite: a path is found whatever is certain
     other = np.maximum(1 - activation, tiny) / (observation_lambda - 1)
     return np.asarray(np.log(np.maximum(activation, tiny)) - np.log(other))
 
 
-def log_changes(
-    periods: Int64[np.ndarray, "period"], transition_lambda: float
-) -> Float64[np.ndarray, "period period"]:
+def log_changes(periods: Int64[np.ndarray, "period"], transition_lambda: float) -> Float64[np.ndarray, "period period"]:
     """Weigh each change from one period (row) to the next (column): exp(-lambda |next / one - 1|), rows sum to 1."""
     weights = np.exp(-transition_lambda * np.abs(periods / periods[:, None] - 1))
     weights[weights <= np.spacing(1)] = 0
