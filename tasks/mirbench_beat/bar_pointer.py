@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 Beats = Float64[np.ndarray, "_beat"]
-COARSE = 50.0  # frames per second; below, the shortest beat has fewer than 14 frames and periods are too far apart
+COARSE = 50.0  # frames per second, where the shortest beat has 14 frames; with fewer, periods are too far apart
 FINE = 100.0  # frames per second; those of madmom's activations
 
 
@@ -34,7 +34,8 @@ def track_beats(
     """Find the beats of the likeliest course of tempo.
 
     An activation of fewer than 50 frames per second is interpolated linearly to the highest multiple of its rate that
-    is at most 100.
+    is at most 100, and beats may lie between frames: at 10 frames per second the frames are too far apart to place a
+    beat.
 
     Parameters
     ----------
@@ -47,9 +48,11 @@ def track_beats(
     transition_lambda
         The higher, the steadier the tempo; 100 as in madmom.
     observation_lambda
-        The first of that many parts of a beat is where the activation is expected to be high; 16 as in madmom.
+        The first of that many parts of a beat is where the activation is expected to be high; at least 2, 16 as in
+        madmom.
     threshold
-        Frames before the first and after the last activation that reaches it hold no beats.
+        Frames before the first and after the last activation that reaches it hold no beats; 0.05 as in madmom's
+        tracker of downbeats (0 in that of beats).
 
     Returns
     -------
@@ -151,10 +154,10 @@ def find_path(
         ended = score[frames[first : first + periods[0]] - periods, each]
         score[first : first + periods[0]] += (ended[:, :, None] + log_change).max(axis=1)
 
-    ages = np.arange(1, before + 1)  # of the last beat
+    ages = np.arange(1, before + 1)  # frames since the last beat started
     last = np.where(ages <= periods[:, None], score[before + n_frames - ages].T, -np.inf)
-    period, age = np.unravel_index(last.argmax(), last.shape)
-    path = [(before + n_frames - 1 - int(age), int(period))]
+    period, age = divmod(int(last.argmax()), before)
+    path = [(before + n_frames - 1 - age, period)]
     while path[-1][0] > before:
         start, period = path[-1]
         previous = int((score[start - periods, each] + log_change[:, period]).argmax())

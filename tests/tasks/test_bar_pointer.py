@@ -121,7 +121,7 @@ def test_the_range_of_tempi_decides_between_a_tempo_and_its_half():
     times = centres(100)
     activation = bumps(steady(100), times)
     np.testing.assert_allclose(track_beats(activation, times), steady(100), atol=0.006)
-    np.testing.assert_allclose(track_beats(activation, times, max_bpm=70.0), steady(100)[::2], atol=0.006)
+    np.testing.assert_allclose(track_beats(activation, times, min_bpm=40.0, max_bpm=70.0), steady(100)[::2], atol=0.006)
 
 
 def test_quiet_ends_hold_no_beats():
