@@ -5,11 +5,11 @@ BIN := .venv/bin
 .PHONY: demo test test-slow check clean
 
 demo: .venv/ready
-	$(BIN)/mirbench run --encoder chroma,logmel,mfcc,random --task key --size small --out demo
+	$(BIN)/mirbench run --encoder chroma,logmel,random --task all --size small --out demo
 	$(BIN)/mirbench leaderboard --out demo
 
 test: .venv/ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 test-slow: .venv/ready-dev
 	$(BIN)/python -m pytest -m slow

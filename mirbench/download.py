@@ -4,6 +4,7 @@ A download that was interrupted continues where it stopped. A file that has its 
 checksum right, before it got that name; it is not read again.
 """
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -66,7 +67,7 @@ def fetch(url: str, path: Path, *, md5: str | None = None, sha256: str | None = 
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar (gz, bz2, xz) archive into a folder.
+    """Unpack a zip or tar (gz, bz2) archive into a folder.
 
     Nothing is put there before all of the archive is unpacked beside it. What the folder holds already stays, except
     files that the archive holds too.
@@ -92,7 +93,7 @@ def unpack(archive: Path, folder: Path) -> None:
         if not beside.is_dir():
             raise DatasetError(f"{archive}: the archive holds no files")
         _move(beside, folder)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DatasetError(f"{archive}: a damaged archive ({error}); remove it and download it again") from error
     except OSError as error:
         raise DatasetError(f"{error.filename or archive}: {error.strerror or error}") from error
@@ -153,14 +154,14 @@ def _download(url: str, part: Path, title: str) -> None:
             _continue(url, part, title)
             return
         except _DroppedError as error:
-            n_failed = 0 if _size(part) > largest else n_failed + 1
+            n_failed = 1 if _size(part) > largest else n_failed + 1
             largest = max(largest, _size(part))
-            if n_failed >= len(PAUSES):
+            if n_failed > len(PAUSES):
                 raise DatasetError(
-                    f"{url}: {error}, {n_failed} times in a row; what has arrived is kept in {part}: run the command "
-                    "again to continue"
+                    f"{url}: {error}, {n_failed} times in a row; run the command again later: it continues where it "
+                    "stopped"
                 ) from error
-            time.sleep(PAUSES[n_failed])
+            time.sleep(PAUSES[n_failed - 1])
 
 
 def _continue(url: str, part: Path, title: str) -> None:
@@ -268,5 +269,5 @@ def _move(source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         source.replace(target)
         return
-    for child in source.iterdir():
+    for child in list(source.iterdir()):
         _move(child, target / child.name)

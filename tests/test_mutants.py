@@ -12,6 +12,7 @@ from mirbench import Clip, ClipMetric, Dataset, DatasetSpec, Encoder, EncoderSpe
 from mirbench.specs import DatasetRequest
 from mirbench.testing import checks_of
 from mirbench_key.task import KeyTask
+from mirbench_tagging.task import TaggingTask
 
 HOP = 256
 
@@ -280,6 +281,15 @@ def test_a_duration_that_is_not_true_is_caught(clips):
 
 def test_a_reference_outside_the_vocabulary_is_caught(clips):
     assert of_clips(changed(clips, 3, reference="H major"))["check_references_make_targets"]
+
+
+@pytest.mark.parametrize(("labels", "message"), [((), "names none"), (("a", "b"), "3 labels; the vocabulary has 2")])
+def test_a_vocabulary_that_does_not_fit_the_references_is_caught(clips, labels, message):
+    tagged = Clips([replace(clip, reference=np.zeros(3, np.float32)) for clip in clips])
+    tagged.labels = labels
+    spec = DatasetSpec(name="mutant", load=lambda request: tagged, tasks=("tagging",))
+    request = DatasetRequest(task="tagging", size="default", home=Path())
+    assert message in problems(spec, request=request, task=TaggingTask())["check_references_make_targets"]
 
 
 def test_a_label_that_training_never_shows_is_caught(clips):

@@ -72,6 +72,9 @@ def check_references_make_targets(dataset: Dataset, task: Task) -> None:
     for clip in _clips(dataset):
         target = task.target(clip.reference, times)
         require(bool(np.isfinite(target).all()), f"{clip.id}: the target of {clip.reference!r} is not finite")
+        if task.objective == "multilabel":
+            found, expected = target.shape[-1], len(task.labels)
+            require(found == expected, f"{clip.id}: a target of {found} labels; the vocabulary has {expected}")
 
 
 def check_training_covers_the_test(dataset: Dataset, task: Task) -> None:
