@@ -54,6 +54,11 @@ def test_every_task_is_in_the_readme():
         assert f"| `{name}` |" in README
 
 
+def test_every_data_set_is_in_the_readme():
+    for name in Plugins().datasets.names:
+        assert f"`{name}`" in README
+
+
 def test_every_command_of_the_program_is_in_the_readme():
     for name in cli.commands:
         assert f"mirbench {name}" in README

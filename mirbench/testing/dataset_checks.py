@@ -40,7 +40,6 @@ def check_audio_does_not_cross_splits(dataset: Dataset, task: Task) -> None:
 
 def check_ids_are_unique(dataset: Dataset, task: Task) -> None:
     """Every clip has an id of its own."""
-    ids = [clip.id for clip in _clips(dataset)]
     repeated = sorted(name for name, count in Counter(clip.id for clip in _clips(dataset)).items() if count > 1)
     require(not repeated, f"ids used twice: {repeated[:5]}")
 
