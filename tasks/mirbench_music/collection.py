@@ -1,0 +1,204 @@
+"""What all sets share: recordings, their splits, and what is said about files that are not there."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
+from mirbench.errors import DatasetError, MissingDataError
+
+SPLIT = "1"  # the version of `split_groups`: other groups in other splits need another
+MAX_SHOWN = 5
+SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".au", ".m4a")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the files of a source lie, and which data set they are wanted for (to name it in errors)."""
+
+    name: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file and what is known about it.
+
+    Attributes
+    ----------
+    group
+        What must not be shared between splits: song, album, player.
+    reference
+        None where there is none for the task; the recording then keeps its split but is no clip.
+    """
+
+    id: str
+    path: Path
+    group: str
+    reference: Any
+
+
+@dataclass(frozen=True)
+class Source:
+    """Recordings from one place.
+
+    Attributes
+    ----------
+    name
+        Of its folder.
+    read
+        Called with the place and the task; lists all recordings, whether their audio is there or not.
+    prepare
+        Downloads what may be downloaded, verifies it, and says how to get the rest.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    read: Callable[[Place, str], list[Recording]]
+    prepare: Callable[[Place], None]
+
+    def place(self, name: str, home: Path) -> Place:
+        """Say where the files lie."""
+        return Place(name, home / "data" / self.name)
+
+
+SplitRule = Callable[[Sequence[Recording], Place], Mapping[str, Split]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A source in a data set.
+
+    Attributes
+    ----------
+    split
+        Names the split of each recording by its id; those that it leaves out are not part of the data set.
+    """
+
+    source: Source
+    split: SplitRule
+
+    def clips(self, name: str, home: Path, task: str) -> list[Clip]:
+        """List the clips that have a reference.
+
+        Raises
+        ------
+        MissingDataError
+            If the files are not there.
+        DatasetError
+            If some of them are missing, or are not as published.
+        """
+        if task not in self.source.tasks:
+            raise DatasetError(f"{name} has no references for task {task!r}; it has {', '.join(self.source.tasks)}")
+        place = self.source.place(name, home)
+        recordings = self.source.read(place, task)
+        splits = self.split(recordings, place)
+        used = [one for one in recordings if one.id in splits and one.reference is not None]
+        require_files(place, [one.path for one in used])
+        source = self.source.name
+        return [
+            Clip(f"{source}/{one.id}", one.path, splits[one.id], f"{source}/{one.group}", one.reference) for one in used
+        ]
+
+
+class Recordings(Dataset):
+    """Whole recordings with the references of one task."""
+
+    def __init__(self, name: str, clips: Sequence[Clip]) -> None:
+        self.name = name
+        self.version = f"{SPLIT}-{_digest(clips)[:10]}"
+        self._clips = clips
+
+    def clips(self, split: Split) -> Sequence[Clip]:
+        """List the clips of a split in the order of their source."""
+        return [clip for clip in self._clips if clip.split == split]
+
+
+def _digest(clips: Sequence[Clip]) -> str:
+    """Hash what defines the data set: ids, splits, groups and references."""
+    rows = [[clip.id, clip.split, clip.group, _plain(clip.reference)] for clip in clips]
+    return sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _plain(reference: Any) -> Any:
+    if isinstance(reference, LabelledIntervals):
+        return [reference.intervals.tolist(), list(reference.labels)]
+    return reference.tolist() if isinstance(reference, np.ndarray) else reference
+
+
+def split_groups(groups: Iterable[str], shares: Mapping[Split, int]) -> dict[str, Split]:
+    """Share groups out between splits, always in the same way.
+
+    Groups are ranked by a hash of their names and `SPLIT`. All splits but the first take their share of them (at least
+    one) from the head of the ranking, the first takes the rest. The groups are those of the published set, not of the
+    files that are there, so that nothing moves when files are added.
+
+    Parameters
+    ----------
+    shares
+        Of the groups, for example ``{"train": 8, "valid": 1, "test": 1}``.
+    """
+    ranked = sorted(set(groups), key=lambda group: sha256(f"{SPLIT} {group}".encode()).digest())
+    first, *others = shares
+    splits, place = dict.fromkeys(ranked, first), 0
+    for split in others:
+        n_groups = max(1, round(len(ranked) * shares[split] / sum(shares.values())))
+        splits |= dict.fromkeys(ranked[place : place + n_groups], split)
+        place += n_groups
+    return splits
+
+
+def by_group(shares: Mapping[Split, int]) -> SplitRule:
+    """Make the rule that shares groups out."""
+
+    def split(recordings: Sequence[Recording], place: Place) -> Mapping[str, Split]:
+        of_group = split_groups((one.group for one in recordings), shares)
+        return {one.id: of_group[one.group] for one in recordings}
+
+    return split
+
+
+def find_audio(path: Path) -> Path:
+    """Find a recording, in another format if it is not there in the published one."""
+    candidates = (path, *(path.with_suffix(suffix) for suffix in SUFFIXES))
+    return next((candidate for candidate in candidates if candidate.is_file()), path)
+
+
+def require_files(place: Place, paths: Sequence[Path]) -> None:
+    """See that all files are there.
+
+    Raises
+    ------
+    MissingDataError
+        If none is.
+    DatasetError
+        If some are missing, counting and naming them.
+    """
+    missing = [path for path in paths if not path.is_file()]
+    if not missing:
+        return
+    if len(missing) == len(paths):
+        refuse_missing(place, f"no {named(place, missing)}")
+    raise DatasetError(
+        f"{place.name}: {len(missing)} of {len(paths)} files are missing in {place.folder}: {named(place, missing)}; "
+        f"run 'mirbench data prepare {place.name}'"
+    )
+
+
+def refuse_missing(place: Place, reason: str) -> NoReturn:
+    """Say that nothing is there, and what to run."""
+    raise MissingDataError(
+        f"{place.name} is not in {place.folder} ({reason}); run 'mirbench data prepare {place.name}'"
+    )
+
+
+def named(place: Place, paths: Sequence[Path]) -> str:
+    """Name the first files and count the others."""
+    names = [str(path.relative_to(place.folder) if path.is_relative_to(place.folder) else path) for path in paths]
+    more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
+    return ", ".join(names[:MAX_SHOWN]) + more
