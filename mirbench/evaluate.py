@@ -62,7 +62,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that became of one encoder, task and data set."""
+    """Everything that became of one encoder, task and data set; the first score is the headline."""
 
     scores: tuple[Score, ...]
     choice: Choice

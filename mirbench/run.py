@@ -326,7 +326,7 @@ def _run_encoder(
             dataset = datasets[job.source]
             _require_all(dataset, unread)
             evaluation = evaluate(encoder, tasks[job], dataset, store, settings.seed)
-            for result in _results(plan, job, encoder, tasks[job], dataset, evaluation, seconds):
+            for result in _results(plan, job, encoder, dataset, evaluation, seconds):
                 plugins.manager.hook.mirbench_result(result=result)
 
 
@@ -347,7 +347,7 @@ def _require_all(dataset: Dataset, unread: Failures) -> None:
 
 
 def _results(
-    plan: Plan, job: Job, encoder: Encoder, task: Task, dataset: Dataset, evaluation: Evaluation, extract_seconds: float
+    plan: Plan, job: Job, encoder: Encoder, dataset: Dataset, evaluation: Evaluation, extract_seconds: float
 ) -> list[Result]:
     choice = evaluation.choice
     return [
@@ -364,7 +364,7 @@ def _results(
             options=dict(job.options),
             metric=score.metric.name,
             label=score.metric.label,
-            is_headline=score.metric is task.metrics[0],
+            is_headline=score is evaluation.scores[0],
             aggregate=score.metric.aggregate,
             value=score.value,
             low=score.low,

@@ -93,6 +93,18 @@ def test_chroma_hears_the_keys_of_triads(recordings, home):
     assert results["weighted_score"].is_headline
 
 
+def test_a_task_with_the_vocabulary_of_the_data_has_one_headline_and_numbers_of_each_label(recordings, home):
+    text = recordings.read_text().replace(",key\n", ",tags\n").replace(" major", " major;bright")
+    tagged = recordings.with_name("tagged.csv")
+    tagged.write_text(text)
+    plugins = Plugins()
+    assert go(plugins, make_plan(plugins, ["chroma"], ["tagging"], settings(home), csv=tagged)) == []
+    results = read_records(home / "out" / "records")
+    assert [result.metric for result in results if result.is_headline] == ["macro_roc_auc"]
+    assert {result.label for result in results} == {"", "A minor", "C major", "F# major", "bright"}
+    assert results[0].value > 0.9
+
+
 def test_the_same_run_gives_the_same_numbers(recordings, home):
     for _ in range(2):
         found = Plugins()

@@ -9,7 +9,13 @@ Python's packages. An index names the files of a track, relative to the source's
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+import logging
+import tarfile
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +28,7 @@ from mirbench.errors import DatasetError
 from mirbench_music.collection import Place, Recording, find_audio, named, refuse_missing, require_files
 
 UNREADABLE = (ValueError, IndexError, KeyError, TypeError, OSError, csv.Error)  # what mirdata's readers raise
+DAMAGED = (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error)  # what unpacking raises
 
 
 @dataclass(frozen=True)
@@ -129,10 +136,11 @@ class Indexed:
         fetch(remote.url, archive, md5=None if is_packed_anew else remote.checksum, title=f"downloading {name}")
         local = mirdata.core.Index(filename=self.module)  # without an address: the index is not downloaded again
         try:
-            mirdata.download_utils.downloader(
-                str(place.folder), {name: remote}, local, [name], cleanup=True, allow_invalid_checksum=is_packed_anew
-            )
-        except OSError as error:
+            with _quiet():
+                mirdata.download_utils.downloader(
+                    str(place.folder), {name: remote}, local, [name], cleanup=True, allow_invalid_checksum=True
+                )
+        except DAMAGED as error:
             raise DatasetError(f"{archive}: mirdata cannot unpack it ({error}); remove it and run again") from error
 
     def _module(self, place: Place) -> Any:
@@ -204,6 +212,18 @@ class Indexed:
 def steps(text: str, folder: Path, place: Place, missing: Sequence[Path]) -> str:
     """Say what to do about recordings that cannot be downloaded."""
     return f"{text.format(folder=folder)}\nExpected, in any audio format: {named(place, missing)}."
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence mirdata's remarks on archives: they, or the files inside, are verified here."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _read(annotation: Annotation, track: Any) -> Any:

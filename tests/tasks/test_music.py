@@ -766,6 +766,19 @@ def test_prepare_downloads_unpacks_and_verifies_through_mirdata(served, tmp_path
         SPECS["guitarset"].prepare(request)
 
 
+def test_an_archive_that_github_packs_anew_is_verified_by_its_files(served, tmp_path, monkeypatch):
+    module = pytest.importorskip("mirdata.datasets.ballroom")
+    archives = {"audio": ("B_1.0/audio",) * 2, "beats": ("B_1.0/annotations/beats",) * 2}
+    publish(monkeypatch, served, module, make_ballroom(tmp_path / "published"), "1.0", archives)
+    root, address = served
+    (root / "github.com").mkdir()
+    (root / "beats.zip").rename(root / "github.com" / "beats.zip")
+    module.REMOTES["beats"].url = f"{address}//github.com/beats.zip"
+    module.REMOTES["beats"].checksum = "of another packing"
+    SPECS["ballroom"].prepare(request_for("beat", tmp_path / "home"))
+    assert len(all_clips(load("ballroom", "beat", tmp_path / "home"))) == 8
+
+
 def test_prepare_says_where_recordings_that_are_not_free_belong(served, tmp_path, monkeypatch, capsys):
     module = pytest.importorskip("mirdata.datasets.queen")
     folder = make_queen(tmp_path / "published")
