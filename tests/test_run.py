@@ -94,7 +94,7 @@ def test_chroma_hears_the_keys_of_triads(recordings, home):
 
 
 def test_a_task_with_the_vocabulary_of_the_data_has_one_headline_and_numbers_of_each_label(recordings, home):
-    text = recordings.read_text().replace(",key\n", ",tags\n").replace(" major", " major;bright")
+    text = recordings.read_text().replace(",key\n", ",tags\n").replace(" major\n", " major;bright\n")
     tagged = recordings.with_name("tagged.csv")
     tagged.write_text(text)
     plugins = Plugins()
