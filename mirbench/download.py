@@ -8,7 +8,6 @@ import gzip
 import hashlib
 import os
 import shutil
-import sys
 import tarfile
 import time
 import urllib.error
@@ -19,13 +18,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PureWindowsPath
-from types import TracebackType
 from typing import IO, Any
 
-from tqdm import tqdm
-
 from mirbench.errors import DatasetError
-from mirbench.progress import SECONDS_BETWEEN_LINES
+from mirbench.progress import ByteProgress
 
 PAUSES = (1.0, 4.0, 16.0)  # seconds before trying again; counted anew whenever something more has arrived
 TIMEOUT = 60.0  # seconds without a byte
@@ -82,7 +78,7 @@ def unpack(archive: Path, folder: Path) -> None:
     beside = folder.with_name(f".{folder.name}.unpacking")
     shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed
     try:
-        with _Bytes(f"unpacking {archive.name}", None, 0) as progress:
+        with ByteProgress(f"unpacking {archive.name}", None) as progress:
             for name, file in _files_in(archive):
                 target = beside / _checked(archive, name)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -99,52 +95,6 @@ def unpack(archive: Path, folder: Path) -> None:
         raise DatasetError(f"{error.filename or archive}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-class _Bytes:
-    """Count bytes: a bar on a terminal, a line now and then in a log.
-
-    Parameters
-    ----------
-    total
-        None where it is not known.
-    n_done
-        What was there before.
-    """
-
-    def __init__(self, title: str, total: int | None, n_done: int) -> None:
-        self._title = title
-        self._of_total = f" of {_megabytes(total)}" if total is not None else ""
-        self._n_done = n_done
-        self._last_line = time.monotonic()
-        self._bar = tqdm(
-            total=total, initial=n_done, desc=title, unit="B", unit_scale=True, disable=not sys.stderr.isatty()
-        )
-
-    def advance(self, n_bytes: int) -> None:
-        """Report some more bytes."""
-        self._n_done += n_bytes
-        self._bar.update(n_bytes)
-        if self._bar.disable and time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
-            self._print_line()
-
-    def __enter__(self) -> "_Bytes":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.close()
-        if self._bar.disable and self._n_done:
-            self._print_line()
-
-    def _print_line(self) -> None:
-        self._last_line = time.monotonic()
-        print(f"{self._title}: {_megabytes(self._n_done)}{self._of_total}", file=sys.stderr, flush=True)
-
-
-def _megabytes(n_bytes: int) -> str:
-    return f"{n_bytes / 1e6:.1f} MB"
 
 
 def _download(url: str, part: Path, title: str) -> None:
@@ -174,7 +124,7 @@ def _continue(url: str, part: Path, title: str) -> None:
         there = there if response.status == 206 else 0
         length = response.headers.get("Content-Length")
         total = None if length is None else there + int(length)
-        with part.open("ab" if there else "wb") as file, _Bytes(title, total, there) as progress:
+        with part.open("ab" if there else "wb") as file, ByteProgress(title, total, there) as progress:
             for block in _blocks(response):
                 file.write(block)
                 progress.advance(len(block))

@@ -2,14 +2,49 @@
 
 import sys
 import time
+from abc import ABC, abstractmethod
 from types import TracebackType
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 30.0
+R = TypeVar("R", bound="_Report")
 
 
-class Progress:
+class _Report(ABC):
+    def __init__(self, title: str, n_done: int = 0, **bar: Any) -> None:
+        self._title = title
+        self._n_done = n_done
+        self._started = self._last_line = time.monotonic()
+        self._bar = tqdm(desc=title, initial=n_done, disable=not sys.stderr.isatty(), dynamic_ncols=True, **bar)
+
+    @abstractmethod
+    def _line(self) -> str:
+        """Say how far it has come."""
+
+    def _add(self, n: int) -> None:
+        self._n_done += n
+        self._bar.update(n)
+        if self._bar.disable and time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
+            self._print_line()
+
+    def __enter__(self: R) -> R:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+        if self._bar.disable and self._n_done:
+            self._print_line()
+
+    def _print_line(self) -> None:
+        self._last_line = time.monotonic()
+        print(f"{self._title}: {self._line()}", file=sys.stderr, flush=True)
+
+
+class Progress(_Report):
     """Count clips and the audio in them.
 
     Parameters
@@ -21,36 +56,42 @@ class Progress:
     """
 
     def __init__(self, title: str, n_clips: int) -> None:
-        self._title = title
+        super().__init__(title, total=n_clips, unit="clip")
         self._n_clips = n_clips
-        self._n_done = 0
         self._audio_seconds = 0.0
-        self._started = self._last_line = time.monotonic()
-        self._bar = tqdm(total=n_clips, desc=title, unit="clip", disable=not sys.stderr.isatty(), dynamic_ncols=True)
 
     def advance(self, audio_seconds: float) -> None:
         """Report one more clip."""
-        self._n_done += 1
         self._audio_seconds += audio_seconds
         self._bar.set_postfix_str(self._speed(), refresh=False)
-        self._bar.update()
-        if self._bar.disable and time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
-            self._print_line()
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.close()
-        if self._bar.disable and self._n_done:
-            self._print_line()
+        self._add(1)
 
     def _speed(self) -> str:
         elapsed = max(1e-3, time.monotonic() - self._started)
         return f"{self._audio_seconds / 3600:.2f} h of audio, {self._audio_seconds / elapsed:.0f} x real time"
 
-    def _print_line(self) -> None:
-        self._last_line = time.monotonic()
-        print(f"{self._title}: {self._n_done} of {self._n_clips} clips, {self._speed()}", file=sys.stderr, flush=True)
+    def _line(self) -> str:
+        return f"{self._n_done} of {self._n_clips} clips, {self._speed()}"
+
+
+class ByteProgress(_Report):
+    """Count bytes.
+
+    Parameters
+    ----------
+    n_bytes
+        How many there are in all; None where it is not known.
+    n_done
+        What was there before.
+    """
+
+    def __init__(self, title: str, n_bytes: int | None, n_done: int = 0) -> None:
+        super().__init__(title, n_done, total=n_bytes, unit="B", unit_scale=True)
+        self._of_all = f" of {n_bytes / 1e6:.1f}" if n_bytes is not None else ""
+
+    def advance(self, n_bytes: int) -> None:
+        """Report some more bytes."""
+        self._add(n_bytes)
+
+    def _line(self) -> str:
+        return f"{self._n_done / 1e6:.1f}{self._of_all} MB"

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     ("errors",),
     ("specs", "fingerprints", "files", "processes", "progress"),
-    ("download", "generated"),
+    ("download", "generated", "published"),
     ("domain", "decode", "multilabel", "windows"),
     ("hookspecs", "plugins"),
     ("audio", "store"),

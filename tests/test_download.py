@@ -93,7 +93,7 @@ def test_a_file_arrives_whole(server, path, capsys):
     fetch(f"{server.address}/file", path, md5=MD5, sha256=hashlib.sha256(CONTENT).hexdigest(), title="downloading")
     assert path.read_bytes() == CONTENT
     assert not part_of(path).exists()
-    assert "downloading: 1.0 MB of 1.0 MB" in capsys.readouterr().err
+    assert "downloading: 1.0 of 1.0 MB" in capsys.readouterr().err
 
 
 def test_a_file_that_is_there_is_not_asked_for(server, path):

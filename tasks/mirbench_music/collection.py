@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from mirbench import published
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
-from mirbench.errors import DatasetError, MissingDataError
+from mirbench.errors import DatasetError
 
 SPLIT = "1"  # the version of `split_groups`: other groups in other splits need another
-MAX_SHOWN = 5
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".au", ".m4a")
 
 
@@ -170,35 +170,15 @@ def find_audio(path: Path) -> Path:
 
 
 def require_files(place: Place, paths: Sequence[Path]) -> None:
-    """See that all files are there.
-
-    Raises
-    ------
-    MissingDataError
-        If none is.
-    DatasetError
-        If some are missing, counting and naming them.
-    """
-    missing = [path for path in paths if not path.is_file()]
-    if not missing:
-        return
-    if len(missing) == len(paths):
-        refuse_missing(place, f"no {named(place, missing)}")
-    raise DatasetError(
-        f"{place.name}: {len(missing)} of {len(paths)} files are missing in {place.folder}: {named(place, missing)}; "
-        f"run 'mirbench data prepare {place.name}'"
-    )
+    """See that all files are there, or raise what `mirbench.published.require_files` does."""
+    published.require_files(place.name, place.folder, paths)
 
 
-def refuse_missing(place: Place, reason: str) -> NoReturn:
-    """Say that nothing is there, and what to run."""
-    raise MissingDataError(
-        f"{place.name} is not in {place.folder} ({reason}); run 'mirbench data prepare {place.name}'"
-    )
+def refuse_missing(place: Place, why: str) -> NoReturn:
+    """Raise the `MissingDataError` of a source that is not there at all."""
+    published.refuse_missing(place.name, place.folder, why)
 
 
 def named(place: Place, paths: Sequence[Path]) -> str:
     """Name the first files and count the others."""
-    names = [str(path.relative_to(place.folder) if path.is_relative_to(place.folder) else path) for path in paths]
-    more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
-    return ", ".join(names[:MAX_SHOWN]) + more
+    return published.named(place.folder, paths)

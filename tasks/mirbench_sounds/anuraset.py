@@ -22,8 +22,9 @@ from jaxtyping import Float32
 
 from mirbench.domain import Clip, Dataset, Split
 from mirbench.files import content_hash
+from mirbench.published import missing_files, refuse_missing, require_files
 from mirbench.specs import DatasetRequest
-from mirbench_sounds.tables import Row, missing_files, read_table, refuse, refuse_missing, require_files
+from mirbench_sounds.tables import Row, read_table, refuse
 
 FOLDER = "anuraset"
 URL = "https://zenodo.org/records/8342596/files/anuraset.zip?download=1"
@@ -60,7 +61,7 @@ class AnuraSet(Dataset):
     def __init__(self, request: DatasetRequest) -> None:
         root = find_root(request)
         if root is None:
-            refuse_missing(self.name, request.home / "data" / FOLDER)
+            refuse_missing(self.name, request.home / "data" / FOLDER, "no metadata.csv")
         metadata = root / "metadata.csv"
         rows = read_table(metadata, (*FACTS, *SPECIES))
         refuse([f"{metadata}:{line}: {problem}" for line, cells in rows for problem in _problems(cells)])

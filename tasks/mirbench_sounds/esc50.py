@@ -25,8 +25,9 @@ from mirbench import audio
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
 from mirbench.files import content_hash
+from mirbench.published import missing_files, refuse_missing, require_files
 from mirbench.specs import DatasetRequest
-from mirbench_sounds.tables import Row, missing_files, read_table, refuse, refuse_missing, require_files
+from mirbench_sounds.tables import Row, read_table, refuse
 
 NAME = "esc50-hospital"
 LABELLING = 1  # raise whenever the same files would give other references
@@ -70,7 +71,7 @@ class Esc50Hospital(Dataset):
     def __init__(self, request: DatasetRequest) -> None:
         root = find_root(request)
         if root is None:
-            refuse_missing(NAME, request.home / "data" / NAME)
+            refuse_missing(NAME, request.home / "data" / NAME, "no meta/esc50.csv")
         rows = read_rows(root)
         require_files(NAME, root, _paths(root, rows))
         self.version = f"{LABELLING}-{content_hash(root / 'meta' / 'esc50.csv')[:10]}"

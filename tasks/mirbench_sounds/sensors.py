@@ -26,8 +26,9 @@ from mirbench.domain import SPLITS, Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError, MissingDataError
 from mirbench.files import content_hash
 from mirbench.generated import Made, Stored, generate, read_manifest
+from mirbench.published import refuse_missing, require_files
 from mirbench.specs import DatasetRequest
-from mirbench_sounds.tables import read_table, refuse, refuse_missing, require_files
+from mirbench_sounds.tables import read_table, refuse
 from mirbench_sounds.third_octave import (
     N_BANDS,
     ROWS_PER_SECOND,
@@ -98,7 +99,7 @@ class ThirdOctave(Dataset):
     def __init__(self, request: DatasetRequest) -> None:
         folder = request.home / "data" / NAME
         if not is_there(folder):
-            refuse_missing(NAME, folder)
+            refuse_missing(NAME, folder, "no recordings.csv and events.csv")
         recordings = read_recordings(folder)
         events = read_events(folder, recordings)
         manifest = manifest_path(request, recordings)

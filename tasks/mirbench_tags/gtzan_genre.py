@@ -20,8 +20,9 @@ from mirbench.domain import Clip, Dataset, Split
 from mirbench.download import fetch
 from mirbench.errors import DatasetError
 from mirbench.files import content_hash
+from mirbench.published import require_files
 from mirbench.specs import DatasetRequest
-from mirbench_tags.tagged import TaggedClips, require_files, vector
+from mirbench_tags.tagged import TaggedClips, vector
 
 NAME = "gtzan_genre"
 REPOSITORY = "https://raw.githubusercontent.com/jordipons/sklearn-audio-transfer-learning"

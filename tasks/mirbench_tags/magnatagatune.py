@@ -25,8 +25,9 @@ from mirbench.domain import Clip, Dataset, Split
 from mirbench.download import fetch, unpack
 from mirbench.errors import DatasetError
 from mirbench.files import content_hash
+from mirbench.published import missing_files, require_files
 from mirbench.specs import DatasetRequest
-from mirbench_tags.tagged import TaggedClips, missing_files, read_table, require_files, vector
+from mirbench_tags.tagged import TaggedClips, read_table, vector
 
 NAME = "magnatagatune"
 URL = "https://mirg.city.ac.uk/datasets/magnatagatune"

@@ -20,8 +20,9 @@ from mirbench.domain import Clip, Dataset, Split
 from mirbench.download import fetch, unpack
 from mirbench.errors import DatasetError
 from mirbench.files import content_hash
+from mirbench.published import few, missing_files, require_files
 from mirbench.specs import DatasetRequest
-from mirbench_tags.tagged import TaggedClips, few, missing_files, require_files, vector
+from mirbench_tags.tagged import TaggedClips, vector
 
 NAME = "mtg_jamendo"
 REPOSITORY = "https://raw.githubusercontent.com/MTG/mtg-jamendo-dataset"

@@ -1,4 +1,4 @@
-"""What the data sets share: clips with tags, tables, and what is said about files that are not there."""
+"""What the data sets share: clips with tags, and tables."""
 
 import csv
 from collections.abc import Collection, Iterator, Sequence
@@ -8,9 +8,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from mirbench.domain import Clip, Dataset, Split
-from mirbench.errors import DatasetError, MissingDataError
-
-MAX_SHOWN = 5
+from mirbench.errors import DatasetError
+from mirbench.published import few
 
 
 class TaggedClips(Dataset):
@@ -51,35 +50,3 @@ def read_table(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iter
             if len(row) != len(header):
                 raise DatasetError(f"{path}:{rows.line_num}: {len(row)} cells; expected {len(header)}")
             yield rows.line_num, [row[place] for place in places]
-
-
-def missing_files(paths: Sequence[Path]) -> list[Path]:
-    """List the files that are not there."""
-    return [path for path in paths if not path.is_file()]
-
-
-def require_files(name: str, folder: Path, paths: Sequence[Path]) -> None:
-    """See that all files are there.
-
-    Raises
-    ------
-    MissingDataError
-        If none is.
-    DatasetError
-        If some are missing, counting and naming them.
-    """
-    missing = missing_files(paths)
-    named = few([str(path.relative_to(folder)) for path in missing])
-    if missing and len(missing) == len(paths):
-        raise MissingDataError(f"{name} is not in {folder} (no {named}); run 'mirbench data prepare {name}'")
-    if missing:
-        raise DatasetError(
-            f"{name}: {len(missing)} of {len(paths)} files are missing in {folder}: {named}; "
-            f"run 'mirbench data prepare {name}'"
-        )
-
-
-def few(names: Sequence[str]) -> str:
-    """Name the first ones and count the others."""
-    more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
-    return ", ".join(names[:MAX_SHOWN]) + more
