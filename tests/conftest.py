@@ -2,6 +2,8 @@
 
 import csv
 import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does: test processes share cores
 from pathlib import Path
 
 import numpy as np
