@@ -11,8 +11,9 @@ from mirbench.hookspecs import hookimpl
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
 
 if TYPE_CHECKING:
-    from mirbench.domain import Clip, ClipMetric, Dataset, Encoder, Features, Result, SetMetric, Task
+    from mirbench.domain import Clip, ClipMetric, Dataset, Encoder, Features, LabelledIntervals, Result, SetMetric, Task
     from mirbench.fingerprints import fingerprint
+    from mirbench.multilabel import VectorTask
     from mirbench.windows import WindowedEncoder, WindowFeatures
 
 __version__ = "0.1.0"
@@ -29,12 +30,14 @@ __all__ = [
     "EncoderError",
     "EncoderSpec",
     "Features",
+    "LabelledIntervals",
     "MirbenchError",
     "MissingDataError",
     "Result",
     "SetMetric",
     "Task",
     "TaskSpec",
+    "VectorTask",
     "WindowFeatures",
     "WindowedEncoder",
     "fingerprint",
@@ -43,10 +46,12 @@ __all__ = [
 
 _LATE = {
     "fingerprint": "mirbench.fingerprints",
+    "VectorTask": "mirbench.multilabel",
     "WindowedEncoder": "mirbench.windows",
     "WindowFeatures": "mirbench.windows",
     **dict.fromkeys(
-        ("Clip", "ClipMetric", "Dataset", "Encoder", "Features", "Result", "SetMetric", "Task"), "mirbench.domain"
+        ("Clip", "ClipMetric", "Dataset", "Encoder", "Features", "LabelledIntervals", "Result", "SetMetric", "Task"),
+        "mirbench.domain",
     ),
 }
 
