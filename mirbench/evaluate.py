@@ -1,5 +1,6 @@
 """Fit a probe, decode, score: from stored features to numbers with intervals."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from mirbench.probes import PROTOCOL, Probe, cross_entropy, fit_path
 from mirbench.store import FeatureKey, FeatureStore
 
 N_RESAMPLES = 1000
+PATIENCE = 2  # strengths in a row that are worse on validation, after which no weaker regularisation is tried
 COVERAGE = 0.95
 
 
@@ -110,7 +112,11 @@ def evaluate(encoder: Encoder, task: Task, dataset: Dataset, store: FeatureStore
 
 
 def choose(encoder: Encoder, task: Task, train: Sequence[Clip], valid: Sequence[Clip], store: FeatureStore) -> Choice:
-    """Fit every readout, layer and strength on train; keep the one with the lowest cross-entropy on valid."""
+    """Fit every readout and layer on train; keep the probe with the lowest cross-entropy on valid.
+
+    The strengths of a readout and layer are tried from the strongest regularisation to the weakest, until two in a row
+    are worse than the best before them.
+    """
     curve: list[tuple[str, int, float, float]] = []
     best: tuple[float, Probe, str, int, float] | None = None
     for readout in encoder.readouts(task.scope):
@@ -118,11 +124,15 @@ def choose(encoder: Encoder, task: Task, train: Sequence[Clip], valid: Sequence[
         for layer in range(store.n_layers(train_keys[0])):
             features, target = _examples(task, train, train_keys, layer, store)
             valid_features, valid_target = _examples(task, valid, valid_keys, layer, store)
+            lowest, n_worse = math.inf, 0
             for strength, probe in fit_path(features, target, task.objective, len(task.labels)):
                 loss = cross_entropy(probe.logits(valid_features), valid_target, task.objective)
                 curve.append((readout, layer, strength, loss))
                 if best is None or loss < best[0]:
                     best = loss, probe, readout, layer, strength
+                lowest, n_worse = min(lowest, loss), n_worse + 1 if loss > lowest else 0
+                if n_worse == PATIENCE:
+                    break  # weaker regularisation costs most and fits the training clips alone
     assert best is not None, "an encoder has at least one readout and one layer"
     return Choice(*best[1:], curve=tuple(curve))
 

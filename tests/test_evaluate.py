@@ -82,3 +82,22 @@ def test_the_test_split_is_not_read_before_the_choice(recordings, home, monkeypa
     assert events == sorted(events)
     assert events.count("test") == len(dataset.clips("test"))
     assert module.PROTOCOL == "convex"
+
+
+def test_weaker_strengths_are_tried_until_two_in_a_row_are_worse(recordings, home, monkeypatch):
+    """Losses by hand: 5 4 6 3 7 8 0; the last one is never seen."""
+    from mirbench import evaluate as module
+    from mirbench.csv_dataset import CsvDataset
+    from mirbench.store import FeatureStore
+
+    plugins = Plugins()
+    assert run(make_plan(plugins, ["chroma"], ["key"], Settings(home=home, out=home), csv=recordings), plugins) == []
+    losses = iter([5.0, 4.0, 6.0, 3.0, 7.0, 8.0, 0.0] * 2)
+    encoder, dataset = plugins.encoders["chroma"].load("cpu"), CsvDataset(recordings, KeyTask())
+    encoder.clip_readouts = ("mean",)
+    monkeypatch.setattr(module, "cross_entropy", lambda *arguments: next(losses))
+    chosen = module.choose(
+        encoder, KeyTask(), dataset.clips("train"), dataset.clips("valid"), FeatureStore(home / "features")
+    )
+    assert [loss for *_, loss in chosen.curve] == [5, 4, 6, 3, 7, 8]
+    assert chosen.strength == chosen.curve[3][2]
