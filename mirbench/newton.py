@@ -4,14 +4,15 @@ Minimises, for every problem p with its own columns of weights,
 
     mean over rows of cross-entropy + penalty / 2 * sum of squared weights      (the bias is free)
 
-Newton's steps are found by conjugate gradients. The rows are first rotated by the eigenvectors of their Gram matrix:
+Newton's steps are found by conjugate gradients, in single precision; what they lead to is judged in double, so that
+an inexact step costs another one and no accuracy. The rows are first rotated by the eigenvectors of their Gram matrix:
 the penalty does not change, and the Hessian of every problem comes close to a diagonal one, which preconditions the
 gradients. A penalty after another starts from the solution before it. All problems share each product with the rows;
 those that are solved drop out.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -50,6 +51,7 @@ def solve_path(
     scales, rotation = torch.linalg.eigh(gram)
     ones = torch.ones(len(rows), 1, dtype=rows.dtype, device=rows.device)
     rotated = torch.cat([rows @ rotation, ones], dim=1)
+    single_rows = rotated.float()
     curvature = torch.cat([scales.clamp(min=0), ones[0]])
     weights = torch.zeros(rotated.shape[1], *target.shape[1:], dtype=rows.dtype, device=rows.device)
     weights[-1] = _log_odds(target)
@@ -57,7 +59,8 @@ def solve_path(
         shrink = torch.full_like(curvature, penalty)
         shrink[-1] = 0  # the bias is free
         problem = _Problem(rotated, target, shrink[:, None, None], curvature[:, None, None])
-        weights = problem.minimise(weights, tolerance)
+        single = _Problem(single_rows, target, problem.shrink.float(), problem.curvature.float())
+        weights = problem.minimise(weights, tolerance, single)
         yield torch.einsum("fd,dpc->fpc", rotation, weights[:-1]), weights[-1]
 
 
@@ -74,7 +77,8 @@ class _Problem:
     shrink: Float[torch.Tensor, "dim 1 1"]
     curvature: Float[torch.Tensor, "dim 1 1"]
 
-    def minimise(self, start: Weights, tolerance: float) -> Weights:
+    def minimise(self, start: Weights, tolerance: float, single: "_Problem") -> Weights:
+        """Take Newton's steps, which the same problem in single precision finds, until all gradients are small."""
         weights = start.clone()
         active = torch.arange(weights.shape[1], device=weights.device)
         for _ in range(MAX_STEPS):
@@ -87,13 +91,14 @@ class _Problem:
                 return weights
             here, current, value = here.of(open_), current[:, open_], value[open_]
             active, gradient, probability = active[open_], gradient[:, open_], probability[:, open_]
-            step = here.newton_step(gradient, probability, size[open_].sqrt().clamp(max=0.1))
+            accuracy = size[open_].sqrt().clamp(max=0.1)
+            step = single.newton_step(gradient.float(), probability.float(), accuracy.float()).to(gradient.dtype)
             weights[:, active] = here.search(current, step, value, (gradient * step).sum(dim=(0, 2)))
         raise NotConvergedError(f"gradient of {float(size.max()):.1e} after {MAX_STEPS} steps")
 
     def of(self, which: torch.Tensor) -> "_Problem":
         """Keep some of the problems."""
-        return _Problem(self.rows, self.target[:, which], self.shrink, self.curvature)
+        return replace(self, target=self.target[:, which])
 
     def logits(self, weights: Weights) -> Logits:
         return (self.rows @ weights.flatten(1)).reshape(len(self.rows), *weights.shape[1:])
