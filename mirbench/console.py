@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mirbench.run import Failure, Plan
 
 
+CHOICE = "readout, layer"  # the last row of a table
+
+
 class ResultTable:
     """Collect results and print them, one row for an encoder on a task."""
 
@@ -27,29 +30,31 @@ class ResultTable:
         self.results.append(result)
 
     def text(self) -> str:
-        """Lay out one table a task, and under it the numbers of single labels, one row a label."""
+        """Lay out one table a task and data set, and under it the numbers of single labels; one column an encoder."""
         from tabulate import tabulate
 
         from mirbench.leaderboard import options_of
 
-        tables: dict[str, dict[tuple[str, ...], dict[str, str]]] = {}
+        tables: dict[str, dict[str, dict[str, str]]] = {}
         for result in self.results:
-            title = " ".join(filter(None, (result.task, options_of(result))))
-            where = f"{result.dataset} ({result.size})"
+            task = " ".join(filter(None, (result.task, options_of(result))))
+            where = f"{task} on {result.dataset} ({result.size})"
             if result.label:
-                title = f"{title}: {result.metric} of each label of {where}"
-                row = tables.setdefault(title, {}).setdefault((result.label,), {"label": result.label})
-                row[result.encoder] = f"{result.value:.3f}"
+                rows = tables.setdefault(f"{where}: {result.metric} of each label", {})
+                rows.setdefault(result.label, {"label": result.label})[result.encoder] = _format(result)
             else:
-                start = {"data set": where, "encoder": result.encoder}
-                row = tables.setdefault(title, {}).setdefault((where, result.encoder), start)
-                row[result.metric] = _format(result)
-                row["readout, layer"] = f"{result.readout}, {result.layer}"
-                row["n"] = str(result.n)
+                rows = tables.setdefault(f"{where}, {result.n} clips", {})
+                rows.setdefault(result.metric, {"metric": result.metric})[result.encoder] = _format(result)
+                chosen = rows.setdefault(CHOICE, {"metric": CHOICE})
+                chosen[result.encoder] = f"{result.readout}, {result.layer}"
+        ordered = {title: [rows[key] for key in sorted(rows, key=_is_choice)] for title, rows in tables.items()}
         return "\n\n".join(
-            f"{title}\n{tabulate(list(rows.values()), headers='keys', disable_numparse=True)}"
-            for title, rows in tables.items()
+            f"{title}\n{tabulate(rows, headers='keys', disable_numparse=True)}" for title, rows in ordered.items()
         )
+
+
+def _is_choice(row: str) -> bool:
+    return row == CHOICE
 
 
 def _format(result: "Result") -> str:
