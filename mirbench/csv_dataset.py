@@ -41,6 +41,7 @@ class CsvDataset(Dataset):
             raise DatasetError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
         self.version = hashlib.sha256(content).hexdigest()[:12]
         problems: list[str] = []
+        self._clips: list[Clip] = []
         self.labels = _vocabulary(rows, path.parent, task)
         task = task.with_labels_of(self)
         clips: list[tuple[int, Clip]] = []

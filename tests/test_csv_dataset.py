@@ -8,6 +8,7 @@ import soundfile
 
 from mirbench import DatasetError
 from mirbench.csv_dataset import CsvDataset
+from mirbench_anuran.task import AnuranTask
 from mirbench_key.task import KeyTask
 from mirbench_tagging.task import TaggingTask
 
@@ -117,3 +118,10 @@ def test_the_vocabulary_of_tags_is_what_the_file_names(write):
     dataset = CsvDataset(write(rows, [*COLUMNS[:-1], "tags"]), TaggingTask())
     assert dataset.labels == ("drums", "flute", "voice")
     assert [clip.reference.tolist() for clip in dataset.clips("train")] == [[0, 1, 1], [0, 0, 0]]
+
+
+def test_species_are_read_and_sorted_into_groups(write):
+    rows = [[*row[:-1], species] for row, species in zip(ROWS, ["b", "a;b", "c", ""], strict=True)]
+    dataset = CsvDataset(write(rows, [*COLUMNS[:-1], "species"]), AnuranTask())
+    assert dataset.labels == ("a", "b", "c")
+    assert AnuranTask().with_labels_of(dataset).groups == {"frequent": ("b",), "common": ("a",), "rare": ("c",)}

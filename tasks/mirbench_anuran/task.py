@@ -94,7 +94,7 @@ def _best_threshold(truth: np.ndarray, scores: np.ndarray) -> float:
 
 
 def _by_frequency(dataset: Dataset) -> Groups:
-    n_clips = np.sum([clip.reference for clip in dataset.clips("train")], axis=0)
+    n_clips = sum((clip.reference for clip in dataset.clips("train")), np.zeros(len(dataset.labels), dtype=np.float32))
     order = [dataset.labels[place] for place in np.argsort(-n_clips, kind="stable")]
     n_frequent, n_common = (max(1, round(share * len(order))) for share in list(SHARES.values())[:2])
     return {
