@@ -123,7 +123,7 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="results", show_default=True)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Windows in a batch.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 @home_option
 @size_option

@@ -38,7 +38,7 @@ class ResultTable:
         tables: dict[str, dict[str, dict[str, str]]] = {}
         for result in self.results:
             task = " ".join(filter(None, (result.task, options_of(result))))
-            where = f"{task} on {result.dataset} ({result.size})"
+            where = f"{task} on {result.dataset} ({result.size}, version {result.dataset_version})"
             if result.label:
                 rows = tables.setdefault(f"{where}: {result.metric} of each label", {})
                 rows.setdefault(result.label, {"label": result.label})[result.encoder] = _format(result)

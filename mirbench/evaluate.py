@@ -93,6 +93,8 @@ def evaluate(encoder: Encoder, task: Task, dataset: Dataset, store: FeatureStore
         if not members:
             raise DatasetError(f"data set {dataset.name!r} has no clips in its {split} split")
     task = task.with_labels_of(dataset)
+    if not task.labels:
+        raise DatasetError(f"data set {dataset.name!r} has no labels: none of its references names one")
     started = time.perf_counter()
     choice = choose(encoder, task, clips["train"], clips["valid"], store)
     tuned = task.tuned([_answer(encoder, task, choice, clip, store) for clip in clips["valid"]])
@@ -152,7 +154,7 @@ def score(task: Task, clips: Sequence[Clip], estimates: Sequence[object], seed: 
     scores = [_score(metric, references, estimates, groups, seed) for metric in task.metrics]
     if not np.isfinite(scores[0].value):
         raise MirbenchError(
-            f"{scores[0].metric.name} is not defined on the test split: no label is there and not there"
+            f"{scores[0].metric.name} is not defined: no label has clips with and clips without it in the test split"
         )
     return tuple(score for score in scores if np.isfinite(score.value))
 

@@ -222,7 +222,11 @@ def _present(plugins: Plugins, task: TaskSpec, settings: Settings, absent: dict[
     """Find the data sets that are here, or that can be made here; note the others."""
     found = []
     for spec in plugins.datasets.specs():
-        if task.name in spec.tasks and settings.size in spec.sizes:
+        if task.name not in spec.tasks:
+            continue
+        if settings.size not in spec.sizes:
+            absent[spec.name] = f"it has no size {settings.size!r}, only {', '.join(spec.sizes)}"
+        else:
             try:
                 if not spec.is_embedded:
                     spec.load(settings.request(task))

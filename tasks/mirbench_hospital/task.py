@@ -150,18 +150,34 @@ class HospitalTask(Task):
 
 def _read_events(path: Path) -> LabelledIntervals:
     try:
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        rows = [line.replace(",", " ").split(maxsplit=2) for line in lines]
-        intervals = np.array([[float(row[0]), float(row[1])] for row in rows], dtype=np.float64).reshape(-1, 2)
-        labels = tuple(row[2].strip() for row in rows)
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}; expected a file with onset, offset and label a line") from error
-    except (ValueError, IndexError) as error:
-        raise ValueError(f"{path}: {error}; expected onset, offset and label on each line") from error
-    if not np.isfinite(intervals).all() or (intervals < 0).any() or (intervals[:, 1] <= intervals[:, 0]).any():
-        raise ValueError(f"{path}: events must begin at 0 or later and last")
+        raise ValueError(
+            f"{path}: {error.strerror}; expected a file with onset, offset and label a line, empty if nothing happens"
+        ) from error
+    rows = [
+        _read_event(path, number, line)
+        for number, line in enumerate(text.splitlines(), start=1)
+        if line.strip() and not line.startswith("\\")  # Audacity's frequency ranges
+    ]
+    intervals = np.array([row[:2] for row in rows], dtype=np.float64).reshape(-1, 2)
+    labels = tuple(row[2] for row in rows)
     order = np.argsort(intervals[:, 0], kind="stable")
     return LabelledIntervals(intervals[order], tuple(labels[place] for place in order))
+
+
+def _read_event(path: Path, number: int, line: str) -> tuple[float, float, str]:
+    """Read onset, offset and label, between tabs if there are any, else between commas or blanks."""
+    cells = line.split("\t", 2) if "\t" in line else line.replace(",", " ").split(maxsplit=2)
+    try:
+        onset, offset, label = float(cells[0]), float(cells[1]), cells[2].strip()
+    except (ValueError, IndexError):
+        label = ""
+    if not label or not 0 <= onset < offset < np.inf:
+        raise ValueError(
+            f"{path}:{number}: {line!r}; expected onset, offset and label, with the offset after the onset, in seconds"
+        )
+    return onset, offset, label
 
 
 def _filtered(

@@ -1,7 +1,5 @@
 """The hospital task: filters and thresholds, and sed_eval's counts."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -125,6 +123,16 @@ def test_events_are_read_from_a_file(tmp_path):
     assert read.labels == ("alarm", "door")
     assert TASK.labels_in("a.txt", tmp_path) == ("alarm", "door")
     assert len(TASK.read_reference("none.txt", tmp_path).labels) == 0
-    for name, message in [("bad.txt", "and last"), ("missing.txt", "No such file"), (Path(), "expected")]:
+    odd = {"bad.txt": "bad.txt:1: '1 0.5 door'; expected onset", "missing.txt": "No such file", ".": "expected"}
+    for name, message in odd.items():
         with pytest.raises(ValueError, match=message):
-            TASK.read_reference(str(name), tmp_path)
+            TASK.read_reference(name, tmp_path)
+
+
+def test_audacitys_labels_keep_their_commas_and_frequencies_are_passed_over(tmp_path):
+    (tmp_path / "a.txt").write_text("\ufeff1.0\t2.0\tbeep, loud\n\\\t100.0\t2000.0\n", encoding="utf-8")
+    read = TASK.labels_in("a.txt", tmp_path)
+    assert read == ("beep, loud",)
+    (tmp_path / "b.txt").write_text("0,5\t2,0\tbeep\n")
+    with pytest.raises(ValueError, match="b.txt:1"):
+        TASK.labels_in("b.txt", tmp_path)
