@@ -151,7 +151,8 @@ def score(task: Task, clips: Sequence[Clip], estimates: Sequence[object], seed: 
     """
     _, groups = np.unique([clip.group for clip in clips], return_inverse=True)
     references = [clip.reference for clip in clips]
-    scores = [_score(metric, references, estimates, groups, seed) for metric in task.metrics]
+    counts = _group_counts(groups, seed)[:, groups]
+    scores = [_score(metric, references, estimates, counts) for metric in task.metrics]
     if not np.isfinite(scores[0].value):
         raise MirbenchError(
             f"{scores[0].metric.name} is not defined: no label has clips with and clips without it in the test split"
@@ -159,23 +160,16 @@ def score(task: Task, clips: Sequence[Clip], estimates: Sequence[object], seed: 
     return tuple(score for score in scores if np.isfinite(score.value))
 
 
-def _score(
-    metric: Metric,
-    references: Sequence[object],
-    estimates: Sequence[object],
-    groups: Int64[np.ndarray, "clip"],
-    seed: int,
-) -> Score:
+def _score(metric: Metric, references: Sequence[object], estimates: Sequence[object], counts: Counts) -> Score:
     if isinstance(metric, ClipMetric):
         scored = [metric.score(*pair) for pair in zip(references, estimates, strict=True)]
         weighted = np.array([each if isinstance(each, tuple) else (each, 1.0) for each in scored], dtype=np.float64)
         values, weights = weighted.T
         is_mean = metric.aggregate == "mean"
         value = float(values @ weights / weights.sum()) if is_mean else float(values.sum())
-        resampled = _resample_clips(values, weights, groups, is_mean, seed)
+        resampled = _resample_clips(values, weights, counts, is_mean)
     else:
         value = float(metric.score(references, estimates))
-        counts = _group_counts(groups, seed)[:, groups]
         resampled = (metric.resample or partial(_resample_set, metric))(references, estimates, counts)
     if not np.isfinite(value):
         return Score(metric, value, value, value)
@@ -185,16 +179,11 @@ def _score(
 
 
 def _resample_clips(
-    values: Float64[np.ndarray, "clip"],
-    weights: Float64[np.ndarray, "clip"],
-    groups: Int64[np.ndarray, "clip"],
-    is_mean: bool,
-    seed: int,
+    values: Float64[np.ndarray, "clip"], weights: Float64[np.ndarray, "clip"], counts: Counts, is_mean: bool
 ) -> Float64[np.ndarray, "resample"]:
-    counts = _group_counts(groups, seed)
     if not is_mean:
-        return np.asarray(counts @ np.bincount(groups, weights=values))
-    return np.asarray((counts @ np.bincount(groups, values * weights)) / (counts @ np.bincount(groups, weights)))
+        return np.asarray(counts @ values)
+    return np.asarray((counts @ (values * weights)) / (counts @ weights))
 
 
 def _resample_set(
