@@ -96,7 +96,7 @@ def print_plan(plan: "Plan") -> None:
     report_absent(plan)
     for job in plan.jobs:
         try:
-            dataset = job.dataset.load(plan.request(job.task))
+            dataset = job.dataset.load(plan.settings.request(job.task))
         except MirbenchError as error:
             state = "will be prepared first" if job.dataset.is_embedded else str(error)
         else:

@@ -106,10 +106,6 @@ class Plan:
         """A name for the run: date, host and process."""
         return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{socket.gethostname()}-{os.getpid()}"
 
-    def request(self, task: TaskSpec) -> DatasetRequest:
-        """What a data set is asked for."""
-        return self.settings.request(task)
-
 
 @dataclass(frozen=True)
 class Failure:
@@ -268,7 +264,7 @@ def run(plan: Plan, plugins: Plugins) -> list[Failure]:
     datasets: dict[Source, Dataset] = {}
     for source, jobs in _grouped(plan.jobs, lambda job: job.source).items():
         with _caught(failures, jobs):
-            datasets[source] = load_dataset(jobs[0].dataset, plan.request(jobs[0].task))
+            datasets[source] = load_dataset(jobs[0].dataset, plan.settings.request(jobs[0].task))
     store = FeatureStore(plan.settings.home / "features")
     ready = [job for job in plan.jobs if job.source in datasets]
     for jobs in _grouped(ready, lambda job: job.encoder.name).values():
