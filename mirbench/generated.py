@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from mirbench.errors import MissingDataError
 from mirbench.files import content_hash, sweep, write_atomically
 from mirbench.processes import process_pool
 from mirbench.progress import Progress
+from mirbench.specs import DatasetRequest
 
 T = TypeVar("T")
 Samples = Float32[np.ndarray, "_samples"] | Int16[np.ndarray, "_samples"]
@@ -52,6 +54,20 @@ class Stored:
     labels: Any
 
 
+def manifest_path(request: DatasetRequest, name: str, rendering: int, inputs: str) -> Path:
+    """Say where the manifest of a size lies; its folder is named by all that the audio depends on.
+
+    Parameters
+    ----------
+    rendering
+        Raised by the data set whenever the same inputs would give other audio or other labels.
+    inputs
+        Everything else; the version of the FLAC encoder is added here.
+    """
+    digest = sha256(f"{inputs} {soundfile.__libsndfile_version__}".encode()).hexdigest()[:10]
+    return request.home / "data" / name / f"{rendering}-{digest}" / f"manifest-{request.size}.json"
+
+
 def generate(
     manifest: Path,
     items: Mapping[str, T],
@@ -66,7 +82,7 @@ def generate(
     Parameters
     ----------
     manifest
-        Written last. Its folder is named by the caller after everything that the audio depends on.
+        Written last; see `manifest_path`.
     items
         What to make, by the stem of its files.
     make

@@ -4,13 +4,12 @@ The folder is named by all that the audio depends on; see `mirbench.generated`.
 """
 
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from jaxtyping import Float32
 
+from mirbench import generated
 from mirbench.domain import Clip, Dataset, Split
 from mirbench.errors import DatasetError
 from mirbench.generated import Made, Stored, generate, read_manifest
@@ -68,10 +67,8 @@ def _reference(codes: Sequence[str]) -> Float32[np.ndarray, "label"]:
 
 
 def manifest_path(request: DatasetRequest) -> Path:
-    """Say where the manifest of a size lies; the folder's name covers species, plan and the FLAC encoder."""
-    inputs = f"{TABLE.read_text()} {recordings()!r} {soundfile.__libsndfile_version__}"
-    folder = f"{RENDERING}-{sha256(inputs.encode()).hexdigest()[:10]}"
-    return request.home / "data" / NAME / folder / f"manifest-{request.size}.json"
+    """Say where the manifest of a size lies; the folder's name covers species and plan."""
+    return generated.manifest_path(request, NAME, RENDERING, f"{TABLE.read_text()} {recordings()!r}")
 
 
 def prepare(request: DatasetRequest) -> None:

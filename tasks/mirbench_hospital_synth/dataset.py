@@ -5,15 +5,14 @@ The folder is named by all that the audio depends on; see `mirbench.generated`.
 
 import re
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from jaxtyping import Float32
 from scipy.signal import oaconvolve
 
+from mirbench import generated
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
 from mirbench.generated import Made, generate, read_manifest
@@ -66,11 +65,9 @@ class HospitalSynth(Dataset):
 
 
 def manifest_path(request: DatasetRequest) -> Path:
-    """Say where the manifest of a size lies; the folder's name covers the plan and the FLAC encoder."""
+    """Say where the manifest of a size lies; the folder's name covers the plan."""
     planned = re.sub(r"(\.\d{6})\d+", r"\1", repr(clips("default")))  # machines may differ in the last digits
-    inputs = f"{planned} {soundfile.__libsndfile_version__}"
-    folder = f"{RENDERING}-{sha256(inputs.encode()).hexdigest()[:10]}"
-    return request.home / "data" / NAME / folder / f"manifest-{request.size}.json"
+    return generated.manifest_path(request, NAME, RENDERING, planned)
 
 
 def prepare(request: DatasetRequest) -> None:

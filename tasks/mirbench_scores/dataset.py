@@ -5,15 +5,14 @@ The folder is named by all that the audio depends on; see `mirbench.generated`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from jaxtyping import Float32, Float64
 
+from mirbench import generated
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
 from mirbench.files import content_hash
@@ -107,11 +106,8 @@ def entries_of(size: str) -> list[Entry]:
 
 def manifest_path(request: DatasetRequest) -> Path:
     """Say where the manifest of a size lies; the folder's name covers scores, index, renderer and synthesiser."""
-    inputs = (
-        f"{INDEX.read_text()} {version('music21')} {render.synthesiser_version()} {soundfile.__libsndfile_version__}"
-    )
-    folder = f"{RENDERING}-{sha256(inputs.encode()).hexdigest()[:10]}"
-    return request.home / "data" / NAME / folder / f"manifest-{request.size}.json"
+    inputs = f"{INDEX.read_text()} {version('music21')} {render.synthesiser_version()}"
+    return generated.manifest_path(request, NAME, RENDERING, inputs)
 
 
 def prepare(request: DatasetRequest) -> None:
