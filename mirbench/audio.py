@@ -18,6 +18,7 @@ from jaxtyping import Float32
 
 from mirbench.errors import AudioError
 
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".m4a", ".aac", ".wma")
 BLOCK = 1 << 20  # samples read at once where a whole file is scanned
 MISSING_TOLERANCE = 0.1  # seconds that a compressed file may fall short of its header: encoder delay and padding
 
@@ -28,6 +29,14 @@ class AudioInfo:
 
     sample_rate: int
     duration: float
+
+
+def find(path: Path) -> Iterator[Path]:
+    """List the audio files in a folder and all under it, by the ends of their names; or give the file itself."""
+    if not path.is_dir():
+        yield path
+        return
+    yield from (file for file in sorted(path.rglob("*")) if file.suffix.lower() in SUFFIXES and file.is_file())
 
 
 def info(path: Path) -> AudioInfo:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from mirbench.console import (
 )
 from mirbench.errors import MirbenchError, UsageError
 from mirbench.plugins import Plugins, plugin_files
-from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, Spec, TaskSpec
+from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, PretrainRequest, Spec, TaskSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
 FAILED, USAGE = 1, 2
@@ -74,7 +75,26 @@ def workers_option(command: F) -> F:
     )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The built-in commands, and those of plugins."""
+
+    @cached_property
+    def _of_plugins(self) -> dict[str, click.Command]:
+        plugins = Plugins(plugin_files(()))
+        found = plugins.commands(self.commands)
+        report_problems(plugins)
+        return found
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name all commands."""
+        return sorted({*self.commands, *self._of_plugins})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Find a command; plugins are asked only for those that are not built in."""
+        return self.commands.get(cmd_name) or self._of_plugins.get(cmd_name)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mirbench")
 def cli() -> None:
     """Ask what a frozen audio encoder hears."""
@@ -99,7 +119,15 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
 
 
 @cli.command("run")
-@click.option("--encoder", "encoders", callback=names, metavar="NAME[,NAME]", required=True, help="Encoders, or all.")
+@click.option(
+    "--encoder",
+    "encoders",
+    callback=names,
+    metavar="NAME[,NAME]",
+    required=True,
+    help="Encoders, or all; NAME@WEIGHTS for other weights, NAME@random for the untrained network.",
+)
+@click.option("--checkpoint", metavar="FILE|URL|hf://ORG/REPO/FILE", help="The same as --encoder NAME@FILE.")
 @click.option("--task", "tasks", callback=names, metavar="NAME[,NAME]", required=True, help="Tasks, or all.")
 @click.option(
     "--dataset",
@@ -131,6 +159,7 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
 @plugin_option
 def run_command(
     encoders: list[str],
+    checkpoint: str | None,
     tasks: list[str],
     datasets: list[str],
     csv: Path | None,
@@ -153,6 +182,10 @@ def run_command(
     from mirbench.run import Settings, make_plan, run
 
     n_workers = workers or os.cpu_count() or 1
+    if checkpoint is not None:
+        if len(encoders) != 1 or "@" in encoders[0] or encoders == ["all"]:
+            raise UsageError("--checkpoint goes with one encoder; for several, write --encoder NAME@FILE,NAME@FILE")
+        encoders = [f"{encoders[0]}@{checkpoint}"]
     if decoder is not None:
         options["decoder"] = decoder
     full = Settings(
@@ -248,7 +281,7 @@ def data_path(name: str | None, home: Path | None, plugin_paths: Sequence[Path])
 @plugin_option
 def info_command(name: str, home: Path | None, plugin_paths: Sequence[Path]) -> None:
     """Show licence, citation and details of an encoder, a task or a data set."""
-    spec = Plugins(plugin_files(plugin_paths)).find(name)
+    spec = _find(Plugins(plugin_files(plugin_paths)), name, home)
     click.echo(f"{spec.name}: {spec.description}")
     click.echo(f"licence: {spec.license}")
     click.echo(f"citation: {spec.citation or 'none given'}")
@@ -276,7 +309,7 @@ def check_command(
     from mirbench.testing import checks_of
 
     plugins = Plugins(plugin_files(plugin_paths))
-    spec = plugins.find(name)
+    spec = _find(plugins, name, home)
     options: dict[str, Any] = {"device": find_device(device)}
     if isinstance(spec, DatasetSpec):
         request = _request(spec, size, find_home(home), workers or os.cpu_count() or 1)
@@ -291,6 +324,90 @@ def check_command(
             click.echo(f"      {problem}")
     if n_failed:
         sys.exit(FAILED)
+
+
+@cli.command("pretrain")
+@click.argument("model")
+@click.option(
+    "--audio", callback=names, default="", metavar="DIR[,DIR]", help="Folders of audio, searched recursively."
+)
+@click.option(
+    "--dataset",
+    "datasets",
+    callback=names,
+    default="",
+    metavar="NAME[,NAME]",
+    help="Data sets of which the training split is heard; never valid or test.",
+)
+@click.option("--data", "csv", type=click.Path(path_type=Path), help="A CSV file of yours: its training rows.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE.safetensors")
+@click.option("--steps", type=click.IntRange(min=1), help="Optimisation steps; default: as published.")
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="Instead of steps: for how long.")
+@click.option("--batch-size", type=click.IntRange(min=2), help="Pairs of segments; default: as published.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on from where an interrupted training stopped.")
+@click.option("--license", default="unknown", help="Of the weights; stands in their header.")
+@click.option(
+    "--option",
+    "-o",
+    "options",
+    callback=pairs,
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A choice of the model's own.",
+)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@home_option
+@size_option
+@workers_option
+@plugin_option
+def pretrain_command(
+    model: str,
+    audio: list[str],
+    datasets: list[str],
+    csv: Path | None,
+    out: Path,
+    home: Path | None,
+    size: str,
+    device: str,
+    workers: int | None,
+    plugin_paths: Sequence[Path],
+    **chosen: Any,
+) -> None:
+    """Train an encoder on audio without labels; weights, losses and their curve are written.
+
+    Interrupted, even by kill -9, it continues with --resume.
+    """
+    plugins = Plugins(plugin_files(plugin_paths))
+    spec = plugins.encoders[model]
+    if spec.pretrain is None:
+        able = ", ".join(other.name for other in plugins.encoders.specs() if other.pretrain is not None)
+        raise UsageError(f"mirbench cannot train {model!r}; it can train {able or 'none of the installed encoders'}")
+    if not (audio or datasets or csv):
+        raise UsageError("nothing to train on; give --audio DIR, --dataset NAME or --data FILE")
+    if chosen["steps"] and chosen["hours"]:
+        raise UsageError("--steps and --hours exclude each other")
+    if out.suffix != ".safetensors":
+        raise UsageError(f"--out {out}; expected a name that ends in .safetensors")
+    for folder in audio:
+        if not Path(folder).exists():
+            raise UsageError(f"--audio {folder}: no such folder")
+    full_home, n_workers = find_home(home), workers or os.cpu_count() or 1
+    from mirbench.run import training_clips
+
+    clips = training_clips(plugins, spec, datasets, csv, size=size, home=full_home, workers=n_workers)
+    request = PretrainRequest(
+        model=model,
+        audio=tuple(Path(folder) for folder in audio),
+        clips=clips,
+        datasets=(*datasets, *([csv.stem] if csv else [])),
+        out=out,
+        home=full_home,
+        device=find_device(device),
+        workers=n_workers,
+        **chosen,
+    )
+    spec.pretrain(request)
 
 
 def find_home(given: Path | None) -> Path:
@@ -314,6 +431,15 @@ def find_device(given: str) -> str:
     if given == "cuda" and not has_cuda:
         raise UsageError("--device cuda, but torch finds no CUDA device here; use --device cpu")
     return "cuda" if has_cuda else "cpu"
+
+
+def _find(plugins: Plugins, name: str, home: Path | None) -> Spec:
+    """Look up an encoder (perhaps with other weights), a task or a data set."""
+    if "@" in name:
+        from mirbench.weights import find_encoder
+
+        return find_encoder(plugins.encoders, name, find_home(home))
+    return plugins.find(name)
 
 
 def _is_here(spec: DatasetSpec, size: str, home: Path) -> bool:

@@ -112,6 +112,8 @@ def print_encoder(spec: EncoderSpec) -> None:
     click.echo(f"sample rate: {encoder.sample_rate} Hz")
     click.echo(f"readouts: frames; of clips {', '.join(encoder.readouts('clip'))}")
     click.echo(f"fingerprint: {encoder.fingerprint}")
+    for name, text in encoder.about.items():
+        click.echo(f"{name}: {text}")
 
 
 def print_task(spec: TaskSpec) -> None:

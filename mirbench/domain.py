@@ -80,12 +80,13 @@ class Features:
     times
         Frame centres.
     tokens
-        Vectors that stand for the whole clip (class tokens), by name.
+        Vectors that stand for the whole clip (class tokens, class probabilities), by name; a token may have layers and
+        dims of its own.
     """
 
     frames: Float32[np.ndarray, "layer time dim"]
     times: Float64[np.ndarray, "time"]
-    tokens: Mapping[str, Float32[np.ndarray, "layer dim"]] = field(default_factory=dict)
+    tokens: Mapping[str, Float32[np.ndarray, "_layer _dim"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 3 or self.times.shape != (self.frames.shape[1],) or 0 in self.frames.shape:
@@ -94,7 +95,7 @@ class Features:
                 "expected [layer, time, dim] and [time], none of them empty"
             )
 
-    def readout(self, name: str) -> Float32[np.ndarray, "layer ... dim"]:
+    def readout(self, name: str) -> Float32[np.ndarray, "_layer ... _dim"]:
         """Pick what a probe sees.
 
         Parameters
@@ -140,6 +141,8 @@ class Encoder(ABC):
         The readouts that clip tasks choose from, on validation; None for the mean and every token.
     n_parameters
         Of the network; None where there is none.
+    about
+        What else a user should know, line by line: what the weights were trained on, for how long.
     """
 
     sample_rate: int
@@ -147,6 +150,7 @@ class Encoder(ABC):
     tokens: tuple[str, ...] = ()
     clip_readouts: tuple[str, ...] | None = None
     n_parameters: int | None = None
+    about: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def encode(self, audio: Audio) -> Features:

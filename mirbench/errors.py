@@ -31,3 +31,11 @@ class EncoderError(MirbenchError):
 
 class RecordError(MirbenchError):
     """Records of earlier runs cannot be read or written."""
+
+
+class WeightsError(MirbenchError):
+    """The weights of a network are missing, or are not what they should be."""
+
+
+class TrainingError(MirbenchError):
+    """A network cannot be trained as asked."""

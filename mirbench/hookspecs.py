@@ -8,6 +8,8 @@ import pluggy
 from mirbench.specs import DatasetSpec, EncoderSpec, TaskSpec
 
 if TYPE_CHECKING:
+    import click
+
     from mirbench.domain import Result
     from mirbench.run import Plan
 
@@ -28,6 +30,11 @@ def mirbench_tasks() -> Iterable[TaskSpec]:  # type: ignore[empty-body]
 @hookspec
 def mirbench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
     """Offer data sets."""
+
+
+@hookspec
+def mirbench_commands() -> "Iterable[click.Command]":  # type: ignore[empty-body]
+    """Offer commands: `mirbench NAME`."""
 
 
 @hookspec

@@ -11,13 +11,16 @@ from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pluggy
 
 from mirbench import hookspecs
 from mirbench.errors import PluginError, UsageError
 from mirbench.specs import DatasetSpec, EncoderSpec, Spec, TaskSpec
+
+if TYPE_CHECKING:
+    import click
 
 GROUP = "mirbench"
 S = TypeVar("S", bound=Spec)
@@ -138,6 +141,15 @@ class Plugins:
         """The data sets on offer."""
         return Catalog("data set", tuple(self._datasets), tuple(self._problems))
 
+    def commands(self, taken: Iterable[str]) -> "dict[str, click.Command]":
+        """Collect the commands that plugins offer; what has a name that is taken is reported and left out."""
+        found: dict[str, click.Command] = {}
+        reserved = set(taken)
+        for implementation in self.manager.hook.mirbench_commands.get_hookimpls():
+            origin = implementation.plugin_name
+            self._attempt(origin, partial(_add_commands, implementation, reserved, found))
+        return found
+
     def observe(self, observer: object) -> None:
         """Register an observer of runs and results."""
         self.manager.register(observer)
@@ -195,6 +207,14 @@ def _add_offers(implementation: Any, kind: type[S], found: list[tuple[S, str]]) 
             )
     origin = getattr(implementation.plugin, "__name__", implementation.plugin_name)
     found += [(spec, origin) for spec in specs]
+
+
+def _add_commands(implementation: Any, reserved: set[str], found: "dict[str, click.Command]") -> None:
+    for command in implementation.function():
+        name = str(command.name)
+        if name in reserved or name in found:
+            raise PluginError(f"its command {name!r} is there already; rename it")
+        found[name] = command
 
 
 def _import_file(file: Path) -> ModuleType:

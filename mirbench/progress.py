@@ -95,3 +95,33 @@ class ByteProgress(_Report):
 
     def _line(self) -> str:
         return f"{self._n_done / 1e6:.1f}{self._of_all} MB"
+
+
+class StepProgress(_Report):
+    """Count steps of a training.
+
+    Parameters
+    ----------
+    n_steps
+        How many there are in all.
+    n_done
+        How many were done before.
+    """
+
+    def __init__(self, title: str, n_steps: int, n_done: int = 0) -> None:
+        super().__init__(title, n_done, total=n_steps, unit="step")
+        self._n_steps = n_steps
+        self._state = ""
+
+    def total(self, n_steps: int) -> None:
+        """Say how many steps there are, once it is known."""
+        self._n_steps = self._bar.total = n_steps
+
+    def advance(self, state: str) -> None:
+        """Report one more step, and how it stands."""
+        self._state = state
+        self._bar.set_postfix_str(state, refresh=False)
+        self._add(1)
+
+    def _line(self) -> str:
+        return f"{self._n_done} of {self._n_steps} steps, {self._state}"

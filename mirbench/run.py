@@ -22,6 +22,7 @@ from mirbench.extract import Failures, Region, extract
 from mirbench.plugins import Plugins
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
 from mirbench.store import FeatureStore
+from mirbench.weights import find_encoder
 
 VERSIONED = ("mirbench-audio", "numpy", "scipy", "scikit-learn", "mir_eval", "sed_eval", "torch", "soxr", "soundfile")
 MAX_FILES_SHOWN = 5
@@ -147,7 +148,9 @@ def make_plan(
         If a name is unknown, or a task and the data sets do not go together.
     """
     task_specs = [plugins.tasks[name] for name in _expand(tasks, plugins.tasks.names)]
-    encoder_specs = [plugins.encoders[name] for name in _expand(encoders, plugins.encoders.names)]
+    references = _expand(encoders, plugins.encoders.names)
+    encoder_specs = [find_encoder(plugins.encoders, reference, settings.home) for reference in references]
+    _require_different_names(encoder_specs)
     if not task_specs or not encoder_specs:
         raise UsageError("nothing to do: name at least one encoder and one task")
     if csv is not None and datasets:
@@ -170,6 +173,14 @@ def make_plan(
     if not jobs:
         raise UsageError("nothing to do: none of the data sets has references for these tasks")
     return Plan(tuple(jobs), settings, absent)
+
+
+def _require_different_names(encoders: Sequence[EncoderSpec]) -> None:
+    """Refuse two encoders that tables could not tell apart: other weights are shown by the name of their file."""
+    names = [spec.name for spec in encoders]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two encoders would be called {name!r}; rename one of the files, or run them apart")
 
 
 def _options_of(task: TaskSpec, options: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -249,6 +260,40 @@ def load_dataset(spec: DatasetSpec, request: DatasetRequest) -> Dataset:
     if spec.is_embedded and spec.prepare is not None:
         spec.prepare(request)
     return spec.load(request)
+
+
+def training_clips(
+    plugins: Plugins,
+    encoder: EncoderSpec,
+    datasets: Sequence[str],
+    csv: Path | None,
+    *,
+    size: str,
+    home: Path,
+    workers: int,
+) -> tuple[Clip, ...]:
+    """List the clips of training splits that an encoder may be trained on; embedded data sets are made first.
+
+    Raises
+    ------
+    UsageError
+        If the encoder needs references that a data set does not have.
+    """
+    clips: list[Clip] = []
+    for name in datasets:
+        spec = plugins.datasets[name]
+        _require_size([spec], size)
+        task = encoder.labelled_by or spec.tasks[0]
+        if task not in spec.tasks:
+            raise UsageError(f"{encoder.name} needs references of task {task!r}; {name} has {', '.join(spec.tasks)}")
+        clips += load_dataset(spec, DatasetRequest(task=task, size=size, home=home, workers=workers)).clips("train")
+    if csv is not None:
+        if not encoder.labelled_by:
+            raise UsageError(
+                f"{encoder.name} needs no references; give the recordings' folder with --audio instead of --data"
+            )
+        clips += CsvDataset(csv, plugins.tasks[encoder.labelled_by].load()).clips("train")
+    return tuple(clips)
 
 
 def run(plan: Plan, plugins: Plugins) -> list[Failure]:

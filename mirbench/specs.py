@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mirbench.domain import Dataset, Encoder, Task
+    from mirbench.domain import Clip, Dataset, Encoder, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,15 +21,68 @@ class EncoderSpec:
     ----------
     load
         Called with the device ("cpu", "cuda"); returns the encoder with its weights. Import torch in there.
+    load_from
+        Called with the device and a file or folder of other weights, or None for an untrained network (the same at
+        every call). None where the encoder has no other weights.
+    pretrain
+        Trains a network of this kind; see `mirbench pretrain`. None where mirbench cannot.
+    labelled_by
+        Name of the task whose references its training needs; empty where it needs none.
     license
         Of the code, and of the weights where they have their own.
     """
 
     name: str
     load: "Callable[[str], Encoder]"
+    load_from: "Callable[[str, Path | None], Encoder] | None" = None
+    pretrain: "Callable[[PretrainRequest], None] | None" = None
+    labelled_by: str = ""
     description: str = ""
     license: str = "unknown"
     citation: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainRequest:
+    """What `mirbench pretrain` asks of an encoder's plugin.
+
+    Attributes
+    ----------
+    model
+        Name of the encoder.
+    audio
+        Folders, searched recursively, and files.
+    clips, datasets
+        Training clips of data sets, with references where the encoder needs them; and the names of these.
+    out
+        Where the weights go; what belongs to the training lies beside it.
+    home
+        Where data and what is computed once are kept.
+    steps, hours, batch_size
+        None: as published.
+    resume
+        Whether to go on from where an interrupted training stopped.
+    license
+        Of the weights.
+    options
+        Choices of the model's own; it refuses those that it does not know.
+    """
+
+    model: str
+    audio: tuple[Path, ...]
+    clips: "tuple[Clip, ...]" = ()
+    datasets: tuple[str, ...] = ()
+    out: Path
+    home: Path
+    steps: int | None = None
+    hours: float | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    device: str = "cpu"
+    workers: int = 1
+    resume: bool = False
+    license: str = "unknown"
+    options: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,13 +22,23 @@ def n_frames(n_samples: int, hop_length: int) -> int:
     return 1 + (n_samples - 1) // hop_length
 
 
-def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> Float32[np.ndarray, "mel frequency"]:
-    """Make triangular filters on Slaney's mel scale, from 0 to half the sample rate, each of unit area."""
+def mel_filters(
+    sample_rate: int, n_fft: int, n_mels: int, highest: float | None = None, *, unit_area: bool = True
+) -> Float32[np.ndarray, "mel frequency"]:
+    """Make triangular filters on Slaney's mel scale, of unit area or of unit height.
+
+    Parameters
+    ----------
+    highest
+        Where the last filter ends, in Hz; None for half the sample rate. Filters above that are empty.
+    """
     frequencies = np.fft.rfftfreq(n_fft, 1 / sample_rate)
-    corners = _mel_to_hz(np.linspace(0, _hz_to_mel(sample_rate / 2), n_mels + 2))
+    corners = _mel_to_hz(np.linspace(0, _hz_to_mel(highest or sample_rate / 2), n_mels + 2))
     rise = (frequencies - corners[:-2, None]) / np.diff(corners)[:-1, None]
     fall = (corners[2:, None] - frequencies) / np.diff(corners)[1:, None]
-    filters = np.maximum(0, np.minimum(rise, fall)) * (2 / (corners[2:] - corners[:-2]))[:, None]
+    filters = np.maximum(0, np.minimum(rise, fall))
+    if unit_area:
+        filters *= (2 / (corners[2:] - corners[:-2]))[:, None]
     return np.asarray(filters, dtype=np.float32)
 
 

@@ -1,0 +1,127 @@
+"""Other weights for an encoder: `NAME@WEIGHTS`, where WEIGHTS is a file, a URL, `hf://ORG/REPO/FILE`, or `random`."""
+
+import dataclasses
+import hashlib
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from mirbench.download import fetch
+from mirbench.errors import MirbenchError, UsageError, WeightsError
+from mirbench.plugins import Catalog
+from mirbench.specs import EncoderSpec
+
+if TYPE_CHECKING:
+    from mirbench.domain import Encoder
+
+RANDOM = "random"
+HUB = "hf://"
+CHECKSUM = "sha256="
+
+
+def find_encoder(catalog: Catalog[EncoderSpec], reference: str, home: Path) -> EncoderSpec:
+    """Look up an encoder, with other weights where the reference names some.
+
+    Parameters
+    ----------
+    reference
+        `NAME` or `NAME@WEIGHTS`; see `find_weights`. `NAME@random` is the network untrained.
+    home
+        Where downloaded weights are kept. Nothing is downloaded before the encoder is loaded.
+
+    Raises
+    ------
+    UsageError
+        If there is no such encoder, it takes no other weights, or a local file is not there.
+    """
+    name, at, weights = reference.partition("@")
+    spec = catalog[name]
+    if not at:
+        return spec
+    if spec.load_from is None:
+        others = ", ".join(other.name for other in catalog.specs() if other.load_from is not None)
+        raise UsageError(f"encoder {name!r} takes no other weights than its own; these do: {others or 'none'}")
+    if weights != RANDOM and not _is_remote(weights) and not Path(weights).exists():
+        raise UsageError(
+            f"{reference}: no such file or folder {weights!r}; expected a path, a URL, {HUB}... or {RANDOM}"
+        )
+    return dataclasses.replace(
+        spec,
+        name=f"{name}@{_short(weights)}",
+        load=partial(_load, spec, weights, home),
+        load_from=None,
+        license=spec.license if weights == RANDOM else f"{spec.license}; {_short(weights)}: its publisher's",
+        description=f"{'NOT TRAINED: ' if weights == RANDOM else ''}{spec.description.split(';')[0]}",
+    )
+
+
+def find_weights(reference: str, home: Path) -> Path:
+    """Find weights, downloading them where needed.
+
+    Parameters
+    ----------
+    reference
+        A file or folder; `http(s)://...`, with `#sha256=...` to pin its content; or `hf://ORG/REPO[/FILE][@REVISION]`,
+        a file or a whole repository of the Hugging Face hub, through the package huggingface_hub, its cache and its
+        settings (HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE, HF_TOKEN).
+
+    Raises
+    ------
+    WeightsError
+        If they are not to be had.
+    """
+    if reference.startswith(HUB):
+        return _from_hub(reference)
+    if not _is_remote(reference):
+        path = Path(reference)
+        if not path.exists():
+            raise WeightsError(f"no such file or folder: {reference}")
+        return path
+    url, _, fragment = reference.partition("#")
+    sha256 = fragment.removeprefix(CHECKSUM) if fragment.startswith(CHECKSUM) else None
+    path = home / "weights" / hashlib.sha256(reference.encode()).hexdigest()[:16] / _short(url)
+    try:
+        fetch(url, path, sha256=sha256)
+    except MirbenchError as error:
+        raise WeightsError(f"weights cannot be downloaded: {error}") from error
+    return path
+
+
+def _load(spec: EncoderSpec, weights: str, home: Path, device: str) -> "Encoder":
+    assert spec.load_from is not None
+    return spec.load_from(device, None if weights == RANDOM else find_weights(weights, home))
+
+
+def _is_remote(weights: str) -> bool:
+    return weights.startswith((HUB, "http://", "https://"))
+
+
+def _short(weights: str) -> str:
+    """Give the last part of a path or URL."""
+    if _is_remote(weights):
+        return unquote(PurePosixPath(urlsplit(weights).path or urlsplit(weights).netloc).name)
+    return Path(weights).name
+
+
+def _from_hub(reference: str) -> Path:
+    try:
+        from huggingface_hub import hf_hub_download, snapshot_download
+        from huggingface_hub.errors import HFValidationError
+    except ImportError as error:
+        raise WeightsError(f"{reference} needs huggingface_hub; run: pip install 'mirbench-audio[hub]'") from error
+    where, _, revision = reference.removeprefix(HUB).partition("@")
+    organisation, _, rest = where.partition("/")
+    name, _, file = rest.partition("/")
+    if not organisation or not name:
+        raise WeightsError(f"{reference!r}; expected {HUB}ORG/REPO or {HUB}ORG/REPO/FILE, and @REVISION where wanted")
+    repository = f"{organisation}/{name}"
+    try:
+        if file:
+            return Path(hf_hub_download(repository, file, revision=revision or None))
+        return Path(snapshot_download(repository, revision=revision or None))
+    except (OSError, HFValidationError, ValueError) as error:  # the hub's errors of HTTP and of its cache are OSErrors
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise WeightsError(
+            f"{reference}: {reason.strip()}; if this machine is offline, download it elsewhere and give the file's path"
+        ) from error

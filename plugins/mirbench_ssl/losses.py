@@ -1,0 +1,132 @@
+"""The objectives of STONE, S-KEY, ViT-1D and MT2.
+
+Profiles are points of a simplex over 12 pitch classes, moved by k when the sound is transposed by k semitones. Class
+profiles of 24 hold a major channel (0 to 11) and a minor one (12 to 23).
+"""
+
+import math
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import distributed
+from torch.nn import functional
+
+FIFTHS, SEMITONES = 7, 1  # frequencies of the transform: the circle on which profiles are placed
+TEMPERATURE = 0.1
+LOG_FLOOR = -100.0
+
+Profile = Float[torch.Tensor, "batch 12"]
+Scalar = Float[torch.Tensor, ""]
+
+
+def cpsd(first: Profile, second: Profile, shift: Int64[torch.Tensor, "batch"], omega: int = FIFTHS) -> Scalar:
+    """Cross-power spectral density loss: `second` must be `first`, moved `shift` semitones down, and both be sharp.
+
+    STONE (arXiv 2407.07408), section 3.3: with Y the discrete Fourier transform of a profile at the frequency omega,
+    the mean of |exp(-2 pi i omega k / 12) - Y_first conj(Y_second)|^2. The paper has half of it; the released code,
+    whose weights of the other terms count here, does not. Zero if and only if both profiles are a single class each
+    (or of modulus 1 at omega), `shift` apart; a rotation of both changes nothing.
+    """
+    density = _at(first, omega) * _at(second, omega).conj()
+    angle = -2 * math.pi * omega / 12 * shift
+    target = torch.complex(angle.cos(), angle.sin())
+    return (target - density).abs().square().mean()
+
+
+def _at(profile: Profile, omega: int) -> torch.Tensor:
+    angle = -2 * math.pi * omega / 12 * torch.arange(12, device=profile.device)
+    return (profile * angle.cos()).sum(-1) + 1j * (profile * angle.sin()).sum(-1)
+
+
+def equivariance(
+    first: Profile, moved: Profile, second: Profile, shift: Int64[torch.Tensor, "batch"], omega: int = FIFTHS
+) -> Scalar:
+    """STONE's sum of three: two segments of a track in one key, one of them moved, against each other.
+
+    Parameters
+    ----------
+    first, second
+        Of two segments at one crop.
+    moved
+        Of the first segment, cropped `shift` bins higher.
+    """
+    still = torch.zeros_like(shift)
+    return cpsd(first, second, still, omega) + cpsd(first, moved, shift, omega) + cpsd(second, moved, shift, omega)
+
+
+def nt_xent(
+    first: Float[torch.Tensor, "batch dim"], second: Float[torch.Tensor, "batch dim"], temperature: float = TEMPERATURE
+) -> Scalar:
+    """Normalised-temperature cross-entropy of pairs against all other 2 batch - 2 vectors.
+
+    Where several processes train together, the others' vectors count as well.
+    """
+    vectors = functional.normalize(torch.cat([gathered(first), gathered(second)]), dim=-1)
+    similarity = (vectors @ vectors.T / temperature).fill_diagonal_(-torch.inf)
+    n_pairs = len(vectors) // 2
+    partner = torch.arange(2 * n_pairs, device=vectors.device).roll(n_pairs)
+    return functional.cross_entropy(similarity, partner)
+
+
+def gathered(local: torch.Tensor) -> torch.Tensor:
+    """Collect a tensor from all processes, along the batch; itself where there is one process."""
+    if not distributed.is_initialized():
+        return local
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(list(all_gather(local)))
+
+
+def signature(profile: Float[torch.Tensor, "batch 24"]) -> Profile:
+    """Give the key signature: both channels added."""
+    return profile[:, :12] + profile[:, 12:]
+
+
+def major(profile: Float[torch.Tensor, "batch 24"]) -> Float[torch.Tensor, "batch"]:
+    """Give the probability of the major mode."""
+    return profile[:, :12].sum(-1)
+
+
+def pseudo_mode(signatures: Profile, chroma: Profile, relative: Literal[-3, 3] = -3) -> Float[torch.Tensor, "batch"]:
+    """S-KEY's guess of the mode (arXiv 2501.12907, equation 5): 1 where the sound is major.
+
+    At the signature's maximum q, major if the chroma is stronger at q than at the relative minor's tonic.
+
+    Parameters
+    ----------
+    chroma
+        Mean over octaves and time of the front end, cropped as the network's input was.
+    relative
+        Where the relative minor's tonic lies: -3 as the paper has it, 3 as the released code has it.
+    """
+    tonic = signatures.argmax(dim=-1, keepdim=True)
+    minor = (tonic + relative) % 12
+    return (chroma.gather(1, tonic) > chroma.gather(1, minor)).squeeze(1).float().detach()
+
+
+def mode_entropy(target: Float[torch.Tensor, "batch"], estimate: Float[torch.Tensor, "batch"]) -> Scalar:
+    """Binary cross-entropy, its logarithms cut at -100 (S-KEY's equation 6, for one view)."""
+    yes = estimate.log().clamp(min=LOG_FLOOR)
+    no = (1 - estimate).log().clamp(min=LOG_FLOOR)
+    return -(target * yes + (1 - target) * no).mean()
+
+
+def mode_balance(*modes: Float[torch.Tensor, "batch"]) -> Scalar:
+    """S-KEY's equation 7: half of a batch is major. The squared distance of the mean from one half; at most 0.25."""
+    return (torch.cat([gathered(mode) for mode in modes]).mean() - 0.5).square()
+
+
+def mode_agreement(
+    first: Float[torch.Tensor, "batch"], moved: Float[torch.Tensor, "batch"], second: Float[torch.Tensor, "batch"]
+) -> Scalar:
+    """24-STONE's mode term: three views of a track agree on the mode.
+
+    Where the first is the truth (Semi-TONE and Sup-TONE), the others learn it. As in github.com/deezer/stone @9179423.
+    """
+    return (
+        mode_entropy(first, moved)
+        + 0.5 * mode_entropy(second, moved)
+        + 0.5 * mode_entropy(moved, second)
+        + mode_entropy(first, second)
+    )

@@ -1,0 +1,75 @@
+"""Encoders that are a transformer over frames of 4 s, with class tokens in front."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float, Float32
+from torch import nn
+
+from mirbench import WindowedEncoder, WindowFeatures, fingerprint
+from mirbench_ssl.frontends import HOP_LENGTH, MT2_FRONT_END
+from mirbench_ssl.transformer import Transformer
+from mirbench_ssl.weights import Header, load_weights, read_header, untrained
+
+VERSION = 1  # raise whenever the numbers change
+E = TypeVar("E", bound="TokenEncoder")
+BuildNetwork = Callable[[int], nn.Module]
+
+
+class TokenEncoder(WindowedEncoder):
+    """Windows of 4 s, 126 frames each: the input of the transformer and what every block puts out are the layers.
+
+    A subclass sets `tokens` and implements `embedded`. The loudness of a clip changes nothing: frames are normalised.
+    """
+
+    sample_rate = MT2_FRONT_END.sample_rate
+    window_length = 4 * sample_rate
+    hop_length = HOP_LENGTH
+    n_frames = 1 + window_length // HOP_LENGTH
+    overlap = 1  # the last frame is centred on the window's end, where the next begins
+    offset = 0.0
+
+    def __init__(self, network: nn.Module, header: Header, device: str = "cpu") -> None:
+        self.network = network.eval().to(device)
+        self.device = device
+        self.fingerprint = fingerprint(type(self).__name__, VERSION, self.network)
+        self.n_parameters = sum(parameter.numel() for parameter in self.network.parameters())
+        self.about = header.about()
+
+    @abstractmethod
+    def embedded(self, windows: Float32[torch.Tensor, "batch samples"]) -> Float[torch.Tensor, "batch token dim"]:
+        """Make the transformer's input, class tokens first."""
+
+    def encode_windows(self, windows: Float32[torch.Tensor, "batch samples"]) -> WindowFeatures:
+        """Run the network."""
+        transformer = self.network.transformer
+        assert isinstance(transformer, Transformer)
+        layers = torch.stack(transformer.layers(self.embedded(windows)), dim=1)
+        return WindowFeatures(
+            frames=layers[:, :, len(self.tokens) :],
+            tokens={name: layers[:, :, place] for place, name in enumerate(self.tokens)},
+        )
+
+
+def load_encoder(encoder: type[E], build: BuildNetwork, model: str, device: str, weights: Path | None) -> E:
+    """Build the network as its weights say, and fill it.
+
+    Parameters
+    ----------
+    build
+        Makes the network of a depth.
+    weights
+        None for an untrained network of 12 blocks.
+    """
+    if weights is None:
+        with untrained() as header:
+            return encoder(build(12), header, device)
+    network = build(_depth(read_header(weights).configuration))
+    return encoder(network, load_weights(weights, model, network), device)
+
+
+def _depth(configuration: Mapping[str, object]) -> int:
+    return int(str(configuration.get("depth", 12)))

@@ -1,0 +1,75 @@
+"""Which class is which key: a self-supervised network does not say, one reference chord does.
+
+STONE's authors play a C major recording; here a triad is synthesised. It is heard at twelve crops of its spectrogram,
+twelve transpositions, whose answers, moved back, are averaged. Each mode has a reference and an offset of its own: in
+the published S-KEY, C major sits beside D minor.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import nn
+
+from mirbench_ssl.frontends import STONE_FRONT_END, crop, vqt_of
+from mirbench_stone.network import N_CLASSES
+
+C2_HZ = 440 * 2 ** (-33 / 12)
+TRIADS = {"major": (0, 4, 7), "minor": (0, 3, 7)}  # semitones above C
+OCTAVES, HARMONICS = 4, 8
+SECONDS, SECONDS_BETWEEN_ATTACKS, DECAY_SECONDS = 15.0, 0.5, 0.4
+TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+
+
+def calibrate(network: nn.Module) -> dict[str, int]:
+    """Find the class of each reference.
+
+    Returns
+    -------
+    dict
+        Of 24 classes the "major" class of C major (0 to 11) and the "minor" class of C minor (12 to 23); of 12 the
+        "signature" of C major.
+    """
+    heard = {mode: _heard(network, chord(mode)) for mode in TRIADS}
+    if len(heard["major"]) == N_CLASSES:
+        return {"signature": int(heard["major"].argmax())}
+    return {
+        "major": int(heard["major"][:N_CLASSES].argmax()),
+        "minor": N_CLASSES + int(heard["minor"][N_CLASSES:].argmax()),
+    }
+
+
+def chord(mode: str) -> Float32[np.ndarray, "samples"]:
+    """Synthesise the triad on C: four octaves, struck twice a second for 15 s, harmonics falling as 1 / number."""
+    rate = STONE_FRONT_END.sample_rate
+    time = np.arange(int(SECONDS * rate)) / rate
+    audio = np.zeros_like(time)
+    for interval in TRIADS[mode]:
+        for octave in range(OCTAVES):
+            tone = C2_HZ * 2 ** (octave + interval / 12)
+            for harmonic in range(1, HARMONICS + 1):
+                if tone * harmonic < rate / 2:
+                    audio += np.sin(2 * np.pi * tone * harmonic * time) / harmonic
+    audio *= np.exp(-(time % SECONDS_BETWEEN_ATTACKS) / DECAY_SECONDS)
+    return (audio / np.abs(audio).max()).astype(np.float32)
+
+
+def key_names(calibration: Mapping[str, int]) -> list[str]:
+    """Name the 24 classes of a calibrated network, spelled as mir_eval spells keys."""
+    return [
+        f"{TONICS[(index - calibration[mode]) % N_CLASSES]} {mode}"
+        for mode, indices in (("major", range(12)), ("minor", range(12, 24)))
+        for index in indices
+    ]
+
+
+def _heard(network: nn.Module, audio: Float32[np.ndarray, "samples"]) -> Float[torch.Tensor, "output"]:
+    """Average log probabilities over twelve transpositions, each moved back."""
+    levels = torch.from_numpy(STONE_FRONT_END.levels(audio).T[None].copy())
+    device = next(network.parameters()).device
+    views = torch.cat([crop(vqt_of(levels), start) for start in range(N_CLASSES)]).to(device)
+    with torch.inference_mode():
+        scores = network(views).float().cpu().unflatten(1, (-1, N_CLASSES))
+    moved_back = torch.stack([one.roll(start, dims=-1) for start, one in enumerate(scores)])
+    return moved_back.mean(dim=0).flatten()
