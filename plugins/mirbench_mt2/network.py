@@ -7,7 +7,16 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from mirbench_ssl.transformer import DEPTH, DIM, Branch, Transformer, class_scores, learnable
+from mirbench_ssl.transformer import (
+    DEPTH,
+    DIM,
+    Branch,
+    Transformer,
+    begin_equivariant,
+    class_scores,
+    learnable,
+    thinned,
+)
 
 N_FRAMES = 126  # 4 s at 31.25 Hz
 N_MELS, N_BINS = 128, 84
@@ -23,6 +32,7 @@ class Mt2(nn.Module):
         self.positions = learnable(2 + N_FRAMES, DIM)
         self.transformer = Transformer(depth)
         self.head = nn.Linear(DIM, N_BINS)
+        begin_equivariant(self.vqt_branch, self.head)
 
     def tokens(
         self, vqt: Float[torch.Tensor, "batch 84 126"], mel: Float[torch.Tensor, "batch 128 126"]
@@ -34,8 +44,11 @@ class Mt2(nn.Module):
         return torch.cat([equivariant[:, None], contrastive[:, None], from_vqt + from_mel], dim=1) + self.positions
 
     def forward(
-        self, vqt: Float[torch.Tensor, "batch 84 126"], mel: Float[torch.Tensor, "batch 128 126"]
+        self,
+        vqt: Float[torch.Tensor, "batch 84 126"],
+        mel: Float[torch.Tensor, "batch 128 126"],
+        n_kept: int = N_FRAMES,
     ) -> tuple[Float[torch.Tensor, "batch 12"], Float[torch.Tensor, "batch dim"]]:
-        """Give the key signature's class scores, and the contrastive token."""
-        outputs = self.transformer(self.tokens(vqt, mel))
+        """Give the key signature's class scores, and the contrastive token; from all frames or some drawn at random."""
+        outputs = self.transformer(thinned(self.tokens(vqt, mel), 2, n_kept))
         return class_scores(self.head(outputs[:, 0])), outputs[:, 1]

@@ -12,9 +12,10 @@ import torch
 from mirbench.specs import PretrainRequest
 from mirbench_mt2.network import N_FRAMES, Mt2
 from mirbench_ssl.frontends import MT2_FRONT_END, crops, mel_of, vqt_of
-from mirbench_ssl.losses import equivariance, nt_xent
+from mirbench_ssl.losses import equivariance, nt_xent, pairing_at
+from mirbench_ssl.recipe import ALONE, TRANSFORMER_SCHEDULE, Objective, Recipe, whole_number
 from mirbench_ssl.segments import Batch
-from mirbench_ssl.training import Objective, Recipe, pretrain
+from mirbench_ssl.training import pretrain
 
 
 class Mt2Objective(Objective):
@@ -22,17 +23,20 @@ class Mt2Objective(Objective):
 
     def __init__(self, options: Mapping[str, str]) -> None:
         super().__init__()
-        self.network: Mt2 = Mt2(int(options["depth"]))
+        self.network: Mt2 = Mt2(whole_number(options, "depth", 1))
+        self.n_kept = whole_number(options, "frames", 1)
+        self.alone = whole_number(options, "alone")
 
-    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
+    def forward(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
         """Compute both terms and their sum."""
         first, second = vqt_of(batch.first), vqt_of(batch.second)
         vqt = [crops(first, batch.crop), crops(first, batch.crop + batch.shift), crops(second, batch.crop)]
         mel_first, mel_second = mel_of(batch.first), mel_of(batch.second)
         mel = torch.cat([mel_first, mel_first, mel_second])
-        scores, tokens = self.network(torch.cat(vqt).to(self.device), mel.to(self.device))
+        scores, tokens = self.network(torch.cat(vqt).to(self.device), mel.to(self.device), self.n_kept)
         profile, moved, other_profile = scores.float().softmax(dim=-1).chunk(3)
-        cpsd = equivariance(profile, moved, other_profile, batch.shift.to(self.device))
+        shift, pairing = batch.shift.to(self.device), pairing_at(step, self.alone)
+        cpsd = equivariance(profile, moved, other_profile, shift, pairing=pairing)
         token_first, _, token_second = tokens.float().chunk(3)
         contrast = nt_xent(token_first, token_second)
         return {"loss": cpsd + contrast, "cpsd": cpsd, "contrast": contrast}
@@ -44,12 +48,7 @@ def train(request: PretrainRequest) -> None:
         front_end=MT2_FRONT_END,
         n_frames=N_FRAMES,
         objective=Mt2Objective,
-        options={"depth": "12"},
-        batch_size=128,
-        steps=999 * 512,
-        learning_rate=5e-4,
-        lowest_rate=1.5e-6,
-        warm_up=100,
-        weight_decay=(0.04, 0.01),
+        options={"depth": "12", "frames": str(N_FRAMES), "alone": ALONE},
+        **TRANSFORMER_SCHEDULE,
     )
     pretrain(recipe, request)

@@ -40,7 +40,12 @@ def _at(profile: Profile, omega: int) -> torch.Tensor:
 
 
 def equivariance(
-    first: Profile, moved: Profile, second: Profile, shift: Int64[torch.Tensor, "batch"], omega: int = FIFTHS
+    first: Profile,
+    moved: Profile,
+    second: Profile,
+    shift: Int64[torch.Tensor, "batch"],
+    omega: int = FIFTHS,
+    pairing: float = 1.0,
 ) -> Scalar:
     """STONE's sum of three: two segments of a track in one key, one of them moved, against each other.
 
@@ -50,9 +55,22 @@ def equivariance(
         Of two segments at one crop.
     moved
         Of the first segment, cropped `shift` bins higher.
+    pairing
+        Weight of the two terms that compare two segments; see `pairing_at`.
     """
     still = torch.zeros_like(shift)
-    return cpsd(first, second, still, omega) + cpsd(first, moved, shift, omega) + cpsd(second, moved, shift, omega)
+    pairs = cpsd(first, second, still, omega) + cpsd(second, moved, shift, omega)
+    return cpsd(first, moved, shift, omega) + pairing * pairs
+
+
+def pairing_at(step: int, alone: int) -> float:
+    """Weight of what compares two segments: 0 for `alone` steps, then rising to 1 over as many more.
+
+    Ours. A network that gives every segment the same profile satisfies the term of two segments at one crop, and
+    reaches a sum of 2.78 where it tells nothing (a uniform profile: 3). Networks that begin with all three terms at
+    once were seen to stay there for as long as they were watched; a segment against itself, moved, punishes it.
+    """
+    return min(1.0, max(0.0, (step - alone) / alone)) if alone else 1.0
 
 
 def nt_xent(

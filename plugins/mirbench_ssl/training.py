@@ -8,8 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,8 @@ from mirbench.errors import TrainingError
 from mirbench.files import write_atomically
 from mirbench.progress import StepProgress
 from mirbench.specs import PretrainRequest
-from mirbench_ssl.corpus import Corpus, Track, open_corpus
-from mirbench_ssl.frontends import FrontEnd
+from mirbench_ssl.corpus import Corpus, open_corpus
+from mirbench_ssl.recipe import Recipe
 from mirbench_ssl.segments import Batch, Segments
 from mirbench_ssl.weights import Header, write_weights
 
@@ -36,70 +35,6 @@ BETAS = (0.9, 0.98)
 CLIP_NORM = 3.0  # of each parameter's gradient by itself
 
 
-class Objective(nn.Module):
-    """A network and what it is trained for.
-
-    A subclass sets `network` and implements `forward`.
-    """
-
-    network: nn.Module
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network is."""
-        return next(self.parameters()).device
-
-    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Compute the terms of the loss, and their sum under the name "loss"."""
-        raise NotImplementedError
-
-
-def one_pool(tracks: Sequence[Track]) -> list[Sequence[Track]]:
-    """Draw every batch from all tracks."""
-    return [tracks]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How a model is trained.
-
-    Attributes
-    ----------
-    objective
-        Called with the options.
-    options
-        What the user may choose, with the defaults.
-    choices
-        Allowed values of those options that have few.
-    n_frames
-        Of a segment.
-    steps, batch_size
-        Published; on a small machine the user chooses fewer.
-    learning_rate, lowest_rate, warm_up
-        Rises linearly for `warm_up` steps, then falls along a cosine.
-    weight_decay
-        At the beginning and at the end, along a cosine; matrices only.
-    pools
-        Called with all tracks; batches are drawn from what it returns, in turn.
-    calibrate
-        Called with the trained network; what it returns goes into the header.
-    """
-
-    front_end: FrontEnd
-    n_frames: int
-    objective: Callable[[Mapping[str, str]], Objective]
-    options: Mapping[str, str] = field(default_factory=dict)
-    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    batch_size: int = 128
-    steps: int
-    learning_rate: float = 1e-3
-    lowest_rate: float = 1e-6
-    warm_up: int = 100
-    weight_decay: tuple[float, float] = (0.04, 0.04)
-    pools: Callable[[Sequence[Track]], Sequence[Sequence[Track]]] = one_pool
-    calibrate: Callable[[nn.Module], dict[str, Any]] | None = None
-
-
 def pretrain(recipe: Recipe, request: PretrainRequest) -> None:
     """Train, and write weights, losses (JSON lines) and their curve (PNG).
 
@@ -110,13 +45,15 @@ def pretrain(recipe: Recipe, request: PretrainRequest) -> None:
     TrainingError
         If there is nothing to train on, the options are unknown, the output is there, or the loss is not a number.
     """
-    options = _checked_options(recipe, request)
+    options = recipe.checked(request)
     _refuse_to_overwrite(request)
     if request.out.exists():
         click.echo(f"{request.out} is there already: nothing to do", err=True)
         return
     _keep_memory()
     with _Processes(request.device) as processes:
+        if processes.n_ranks == 1:
+            torch.set_num_threads(request.workers)
         corpus = open_corpus(request, recipe.front_end, processes.say)
         run = _Run(recipe, request, options, corpus, processes)
         run.train()
@@ -237,7 +174,7 @@ class _Run:
             group["weight_decay"] = decay if group["decays"] else 0.0
         device = self.request.device
         with torch.autocast(device, torch.bfloat16, enabled=_precision(device) == "bfloat16"):
-            terms: dict[str, torch.Tensor] = model(batch)
+            terms: dict[str, torch.Tensor] = model(batch, self.step)
         values = {name: float(term.detach()) for name, term in terms.items()}
         if not math.isfinite(values["loss"]):
             names = "\n".join(f"  {name}" for name in batch.names)
@@ -380,15 +317,6 @@ def _keep_memory() -> None:
         if mallopt is not None:
             mallopt(M_MMAP_MAX, 0)
             mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def _checked_options(recipe: Recipe, request: PretrainRequest) -> dict[str, str]:
-    for name, value in request.options.items():
-        if name not in recipe.options:
-            raise TrainingError(f"{request.model} has no option {name!r}; it has {', '.join(recipe.options) or 'none'}")
-        if name in recipe.choices and value not in recipe.choices[name]:
-            raise TrainingError(f"{name} {value!r}; expected {' or '.join(recipe.choices[name])}")
-    return {**recipe.options, **request.options}
 
 
 def _refuse_to_overwrite(request: PretrainRequest) -> None:

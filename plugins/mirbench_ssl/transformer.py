@@ -7,6 +7,7 @@ from torch.nn import functional
 
 DIM, DEPTH, HEADS, MLP_RATIO = 192, 12, 3, 4  # ViT-Tiny; arXiv 2608.30974 (embedding 192, depth 12, 3 heads)
 INITIAL_DEVIATION = 0.02
+INITIAL_GAIN = 6.0  # of an equivariant head: class scores begin with a deviation of about 1 (measured on music)
 
 
 class Transformer(nn.Module):
@@ -22,7 +23,6 @@ class Transformer(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(Block(dim, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
-        self.apply(_initialise)
 
     def forward(self, tokens: Float[torch.Tensor, "batch token dim"]) -> Float[torch.Tensor, "batch token dim"]:
         """Give the normalised output of the last block."""
@@ -41,7 +41,7 @@ class Transformer(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then a perceptron with GELU; each adds to its input."""
+    """Attention, then a perceptron with GELU; each adds to its input, and begins by adding nothing."""
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -52,6 +52,9 @@ class Block(nn.Module):
         self.norm_2 = nn.LayerNorm(dim)
         self.expand = nn.Linear(dim, MLP_RATIO * dim)
         self.contract = nn.Linear(MLP_RATIO * dim, dim)
+        self.apply(_initialise)
+        for last in (self.project, self.contract):
+            nn.init.zeros_(last.weight)
 
     def forward(self, tokens: Float[torch.Tensor, "batch token dim"]) -> Float[torch.Tensor, "batch token dim"]:
         """Transform a batch of sequences."""
@@ -86,6 +89,35 @@ def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=INITIAL_DEVIATION)
         nn.init.zeros_(module.bias)
+
+
+def thinned(
+    tokens: Float[torch.Tensor, "batch token dim"], n_classes: int, n_kept: int
+) -> Float[torch.Tensor, "batch kept dim"]:
+    """Keep the class tokens and, drawn anew for each example, `n_kept` of the frames, so that batches can be larger.
+
+    As images are thinned in FLIP (arXiv 2212.00794). For training only; the network is used with all frames.
+    """
+    n_frames = tokens.shape[1] - n_classes
+    if n_kept >= n_frames:
+        return tokens
+    kept = torch.rand(len(tokens), n_frames, device=tokens.device).argsort(dim=1)[:, :n_kept, None]
+    frames = tokens[:, n_classes:].gather(1, kept.expand(-1, -1, tokens.shape[2]))
+    return torch.cat([tokens[:, :n_classes], frames], dim=1)
+
+
+def begin_equivariant(branch: Branch, head: nn.Linear) -> None:
+    """Let a branch and an equivariant head begin as the inverse of each other: training begins with the chroma.
+
+    Each bin has two units, which see it and its negative; the head subtracts them, and GELU(x) - GELU(-x) = x. Begun at
+    random, a transformer was not seen to find equivariance within some hundred steps. Ours.
+    """
+    n_bins = head.out_features
+    identity = torch.eye(n_bins)
+    with torch.no_grad():
+        branch.linear.weight[: 2 * n_bins] = torch.cat([identity, -identity])
+        head.weight.zero_()
+        head.weight[:, : 2 * n_bins] = INITIAL_GAIN * torch.cat([identity, -identity], dim=1)
 
 
 def class_scores(outputs: Float[torch.Tensor, "batch 84"]) -> Float[torch.Tensor, "batch 12"]:

@@ -56,7 +56,7 @@ def key_command(paths: Sequence[Path], checkpoint: str | None, top: int, layout:
 
 
 def _load(checkpoint: str | None) -> "ChromaEncoder":
-    from mirbench.cli import find_home
+    from mirbench.options import find_home
     from mirbench.weights import find_weights
     from mirbench_ssl.weights import shipped_weights
     from mirbench_stone import WEIGHTS

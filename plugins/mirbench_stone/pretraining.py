@@ -21,11 +21,13 @@ from mirbench_ssl.losses import (
     mode_agreement,
     mode_balance,
     mode_entropy,
+    pairing_at,
     pseudo_mode,
     signature,
 )
+from mirbench_ssl.recipe import ALONE, Objective, Recipe, one_pool, whole_number
 from mirbench_ssl.segments import Batch
-from mirbench_ssl.training import Objective, Recipe, one_pool, pretrain
+from mirbench_ssl.training import pretrain
 from mirbench_stone.calibration import calibrate
 from mirbench_stone.network import MIN_FRAMES, ChromaNet
 
@@ -43,6 +45,7 @@ class ChromaObjective(Objective):
         super().__init__()
         self.options = options
         self.omega = int(options["omega"])
+        self.alone = whole_number(options, "alone")
         self.network = ChromaNet(n_outputs)
 
     def views(self, batch: Batch) -> tuple[Float[torch.Tensor, "batch 84 time"], ...]:
@@ -63,10 +66,11 @@ class StoneObjective(ChromaObjective):
     def __init__(self, options: Mapping[str, str]) -> None:
         super().__init__(options, 12)
 
-    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
+    def forward(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
         """Compute the loss."""
         first, moved, second = self.profiles(*self.views(batch))
-        return {"loss": equivariance(first, moved, second, batch.shift.to(self.device), self.omega)}
+        pairing = pairing_at(step, self.alone)
+        return {"loss": equivariance(first, moved, second, batch.shift.to(self.device), self.omega, pairing)}
 
 
 class SkeyObjective(ChromaObjective):
@@ -77,18 +81,19 @@ class SkeyObjective(ChromaObjective):
         self.weights = SKEY_WEIGHTS[options["weights"]]
         self.relative: Literal[-3, 3] = -3 if options["relative"] == "-3" else 3
 
-    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
+    def forward(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
         """Compute the three terms and their weighted sum."""
         views = self.views(batch)
         profiles = self.profiles(*views)
         first, moved, second = map(signature, profiles)
-        cpsd = equivariance(first, moved, second, batch.shift.to(self.device), self.omega)
+        pairing = pairing_at(step, self.alone)
+        cpsd = equivariance(first, moved, second, batch.shift.to(self.device), self.omega, pairing)
         chroma = (_chroma(views[0]) + _chroma(views[2])).to(self.device) / 2
         target = pseudo_mode((first + second) / 2, chroma, self.relative)
         modes = [major(profile) for profile in profiles]
         mode = torch.stack([mode_entropy(target, estimate) for estimate in modes]).sum()
         balance = mode_balance(modes[0], modes[2])
-        of_mode, of_balance = self.weights
+        of_mode, of_balance = (pairing * weight for weight in self.weights)
         return {"loss": cpsd + of_mode * mode + of_balance * balance, "cpsd": cpsd, "mode": mode, "balance": balance}
 
 
@@ -101,19 +106,21 @@ class SemitoneObjective(ChromaObjective):
     def __init__(self, options: Mapping[str, str]) -> None:
         super().__init__(options, 24)
 
-    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
+    def forward(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
         """Compute the loss of a batch that is labelled throughout, or not at all."""
         shift = batch.shift.to(self.device)
         if batch.labels[0] is None:
             first, moved, second = self.profiles(*self.views(batch))
+            pairing = pairing_at(step, self.alone)
         else:
+            pairing = 1.0
             levels = vqt_of(batch.first)
             shift = batch.crop.clamp(max=11).to(self.device)
             _, moved, second = self.profiles(crop(levels), crops(levels, shift.cpu()), crop(levels))
             first = _one_hot(batch.labels).to(self.device)
-        cpsd = equivariance(signature(first), signature(moved), signature(second), shift, self.omega)
+        cpsd = equivariance(signature(first), signature(moved), signature(second), shift, self.omega, pairing)
         mode = mode_agreement(major(first), major(moved), major(second))
-        return {"loss": cpsd + MODE_WEIGHT * mode, "cpsd": cpsd, "mode": mode}
+        return {"loss": cpsd + pairing * MODE_WEIGHT * mode, "cpsd": cpsd, "mode": mode}
 
 
 def _chroma(view: Float[torch.Tensor, "batch 84 time"]) -> Float[torch.Tensor, "batch 12"]:
@@ -163,7 +170,7 @@ def train(request: PretrainRequest) -> None:
         front_end=STONE_FRONT_END,
         n_frames=_n_frames(request.options.get("seconds", SECONDS)),
         objective=OBJECTIVES[request.model],
-        options={"seconds": SECONDS, **{name: values[0] for name, values in choices.items()}},
+        options={"seconds": SECONDS, "alone": ALONE, **{name: values[0] for name, values in choices.items()}},
         choices=choices,
         batch_size=128,
         steps=STEPS[request.model],

@@ -4,7 +4,16 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from mirbench_ssl.transformer import DEPTH, DIM, Branch, Transformer, class_scores, learnable
+from mirbench_ssl.transformer import (
+    DEPTH,
+    DIM,
+    Branch,
+    Transformer,
+    begin_equivariant,
+    class_scores,
+    learnable,
+    thinned,
+)
 
 N_FRAMES = 126  # 4 s at 31.25 Hz
 
@@ -27,6 +36,8 @@ class Vit1d(nn.Module):
         self.positions = learnable(1 + N_FRAMES, DIM)
         self.transformer = Transformer(depth)
         self.head = nn.Linear(DIM, n_outputs) if n_outputs else None
+        if self.head is not None:
+            begin_equivariant(self.branch, self.head)
 
     def tokens(self, spectrogram: Float[torch.Tensor, "batch bin 126"]) -> Float[torch.Tensor, "batch 127 dim"]:
         """Make the transformer's input: the class token (what is learned, and the mean of the frames), the frames."""
@@ -34,11 +45,15 @@ class Vit1d(nn.Module):
         class_token = self.class_token + frames.mean(dim=1)
         return torch.cat([class_token[:, None], frames], dim=1) + self.positions
 
-    def forward(self, spectrogram: Float[torch.Tensor, "batch bin 126"]) -> Float[torch.Tensor, "batch dim"]:
-        """Give the class token."""
-        return self.transformer(self.tokens(spectrogram))[:, 0]
+    def forward(
+        self, spectrogram: Float[torch.Tensor, "batch bin 126"], n_kept: int = N_FRAMES
+    ) -> Float[torch.Tensor, "batch dim"]:
+        """Give the class token, from all frames or from some drawn at random."""
+        return self.transformer(thinned(self.tokens(spectrogram), 1, n_kept))[:, 0]
 
-    def scores(self, spectrogram: Float[torch.Tensor, "batch 84 126"]) -> Float[torch.Tensor, "batch 12"]:
+    def scores(
+        self, spectrogram: Float[torch.Tensor, "batch 84 126"], n_kept: int = N_FRAMES
+    ) -> Float[torch.Tensor, "batch 12"]:
         """Give the key signature's class scores, of a network that has a head of 84 outputs."""
         assert self.head is not None
-        return class_scores(self.head(self(spectrogram)))
+        return class_scores(self.head(self(spectrogram, n_kept)))

@@ -182,8 +182,8 @@ def test_a_loss_that_is_no_number_stops_with_its_step_and_batch(
 
     forward = Mt2Objective.forward
 
-    def diverge(self: Mt2Objective, batch: object) -> dict[str, torch.Tensor]:
-        terms = forward(self, batch)  # type: ignore[arg-type]
+    def diverge(self: Mt2Objective, batch: object, step: int) -> dict[str, torch.Tensor]:
+        terms = forward(self, batch, step)  # type: ignore[arg-type]
         return {**terms, "loss": terms["loss"] * torch.nan}
 
     monkeypatch.setattr(Mt2Objective, "forward", diverge)
