@@ -355,7 +355,7 @@ def pretrain_command(
         if not Path(folder).exists():
             raise UsageError(f"--audio {folder}: no such folder")
     full_home, n_workers = find_home(home), workers or os.cpu_count() or 1
-    from mirbench.run import training_clips
+    from mirbench.training import training_clips
 
     clips = training_clips(plugins, spec, datasets, csv, size=size, home=full_home, workers=n_workers)
     request = PretrainRequest(

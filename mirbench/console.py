@@ -83,7 +83,7 @@ def report_failures(failures: "Sequence[Failure]", n_jobs: int) -> None:
 
 
 def report_absent(plan: "Plan") -> None:
-    """Name the data sets that are left out because they are not on this machine."""
+    """Name what "all" leaves out: data sets that are not on this machine, encoders without weights."""
     for name, reason in plan.absent.items():
         click.echo(f"left out: {name}: {reason}", err=True)
 

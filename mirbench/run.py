@@ -19,7 +19,7 @@ from mirbench.domain import SPLITS, Clip, Dataset, Encoder, Result, Task
 from mirbench.errors import AudioError, MirbenchError, MissingDataError, UsageError
 from mirbench.evaluate import Evaluation, evaluate
 from mirbench.extract import Failures, Region, extract
-from mirbench.plugins import Plugins
+from mirbench.plugins import Catalog, Plugins
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
 from mirbench.store import FeatureStore
 from mirbench.weights import find_encoder
@@ -95,7 +95,7 @@ class Plan:
     Attributes
     ----------
     absent
-        Why data sets are left out, where all are asked for and some are not on this machine.
+        Why data sets or encoders are left out, where all are asked for and some are not on this machine.
     """
 
     jobs: tuple[Job, ...]
@@ -148,7 +148,8 @@ def make_plan(
         If a name is unknown, or a task and the data sets do not go together.
     """
     task_specs = [plugins.tasks[name] for name in _expand(tasks, plugins.tasks.names)]
-    references = _expand(encoders, plugins.encoders.names)
+    absent: dict[str, str] = {}
+    references = _expand(encoders, _with_weights(plugins.encoders, absent) if "all" in encoders else [])
     encoder_specs = [find_encoder(plugins.encoders, reference, settings.home) for reference in references]
     _require_different_names(encoder_specs)
     if not task_specs or not encoder_specs:
@@ -158,7 +159,6 @@ def make_plan(
     options = {task.name: _options_of(task, settings.options) for task in task_specs}
     _require_use(settings.options, task_specs)
     is_every_task = "all" in tasks
-    absent: dict[str, str] = {}
     sources: list[tuple[TaskSpec, DatasetSpec]] = []
     for task in task_specs:
         if csv is not None:
@@ -167,7 +167,7 @@ def make_plan(
             chosen = _present(plugins, task, settings, absent)
         else:
             chosen = _datasets_of(plugins, task, datasets, is_every_task)
-            _require_size(chosen, settings.size)
+            require_size(chosen, settings.size)
         sources += [(task, dataset) for dataset in chosen]
     jobs = [Job(encoder, task, dataset, options[task.name]) for encoder in encoder_specs for task, dataset in sources]
     if not jobs:
@@ -199,7 +199,8 @@ def _require_use(options: Mapping[str, str], tasks: Sequence[TaskSpec]) -> None:
             raise UsageError(f"none of the tasks {', '.join(task.name for task in tasks)} has an option {name!r}")
 
 
-def _require_size(datasets: Sequence[DatasetSpec], size: str) -> None:
+def require_size(datasets: Sequence[DatasetSpec], size: str) -> None:
+    """Raise UsageError if one of the data sets has no such size."""
     for dataset in datasets:
         if size not in dataset.sizes:
             raise UsageError(f"data set {dataset.name!r} has no size {size!r}; it has {', '.join(dataset.sizes)}")
@@ -223,6 +224,14 @@ def _datasets_of(
             f"no references for task {task.name!r} in {', '.join(datasets)}; there are in {', '.join(every)}"
         )
     return serving
+
+
+def _with_weights(encoders: Catalog[EncoderSpec], absent: dict[str, str]) -> list[str]:
+    """Name the encoders that need nothing; note the others."""
+    absent |= {
+        spec.name: f"weights must be given: {spec.name}@FILE" for spec in encoders.specs() if not spec.has_weights
+    }
+    return [name for name in encoders.names if name not in absent]
 
 
 def _present(plugins: Plugins, task: TaskSpec, settings: Settings, absent: dict[str, str]) -> list[DatasetSpec]:
@@ -260,40 +269,6 @@ def load_dataset(spec: DatasetSpec, request: DatasetRequest) -> Dataset:
     if spec.is_embedded and spec.prepare is not None:
         spec.prepare(request)
     return spec.load(request)
-
-
-def training_clips(
-    plugins: Plugins,
-    encoder: EncoderSpec,
-    datasets: Sequence[str],
-    csv: Path | None,
-    *,
-    size: str,
-    home: Path,
-    workers: int,
-) -> tuple[Clip, ...]:
-    """List the clips of training splits that an encoder may be trained on; embedded data sets are made first.
-
-    Raises
-    ------
-    UsageError
-        If the encoder needs references that a data set does not have.
-    """
-    clips: list[Clip] = []
-    for name in datasets:
-        spec = plugins.datasets[name]
-        _require_size([spec], size)
-        task = encoder.labelled_by or spec.tasks[0]
-        if task not in spec.tasks:
-            raise UsageError(f"{encoder.name} needs references of task {task!r}; {name} has {', '.join(spec.tasks)}")
-        clips += load_dataset(spec, DatasetRequest(task=task, size=size, home=home, workers=workers)).clips("train")
-    if csv is not None:
-        if not encoder.labelled_by:
-            raise UsageError(
-                f"{encoder.name} needs no references; give the recordings' folder with --audio instead of --data"
-            )
-        clips += CsvDataset(csv, plugins.tasks[encoder.labelled_by].load()).clips("train")
-    return tuple(clips)
 
 
 def run(plan: Plan, plugins: Plugins) -> list[Failure]:

@@ -24,6 +24,8 @@ class EncoderSpec:
     load_from
         Called with the device and a file or folder of other weights, or None for an untrained network (the same at
         every call). None where the encoder has no other weights.
+    has_weights
+        Whether `load` finds weights without further ado. Where not, "all" encoders leaves it out.
     pretrain
         Trains a network of this kind; see `mirbench pretrain`. None where mirbench cannot.
     labelled_by
@@ -35,6 +37,7 @@ class EncoderSpec:
     name: str
     load: "Callable[[str], Encoder]"
     load_from: "Callable[[str, Path | None], Encoder] | None" = None
+    has_weights: bool = True
     pretrain: "Callable[[PretrainRequest], None] | None" = None
     labelled_by: str = ""
     description: str = ""

@@ -55,6 +55,7 @@ def mirbench_encoders() -> Iterator[EncoderSpec]:
             name=model,
             load=partial(load, model=model),
             load_from=partial(load_from, model=model),
+            has_weights=model != "semitone",
             pretrain=pretrain,
             labelled_by="key" if model == "semitone" else "",
             description=description,

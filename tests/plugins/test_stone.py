@@ -1,0 +1,280 @@
+"""STONE and S-KEY: the networks, the published weights, calibration, and `mirbench key`."""
+
+import csv
+import io
+import json
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from conftest import SHARED
+from mirbench.cli import main
+from mirbench.errors import WeightsError
+from mirbench_ssl.frontends import STONE_FRONT_END, crop, vqt_of
+from mirbench_ssl.weights import Header, shipped_weights, write_weights
+from mirbench_stone import WEIGHTS
+from mirbench_stone.calibration import calibrate, chord, key_names
+from mirbench_stone.encoder import OUTPUTS, load
+from mirbench_stone.network import MIN_FRAMES, ChromaNet, octave_pooled
+from mirbench_stone.published import CALIBRATION, load_published
+
+PUBLISHED = SHARED / "weights" / "skey.pt"
+RATE = STONE_FRONT_END.sample_rate
+HAS_WEIGHTS = (WEIGHTS / "stone.safetensors").is_file()
+
+
+@pytest.mark.parametrize(("n_outputs", "n_parameters"), [(12, 89_952), (24, 47_284)])
+def test_the_networks_have_the_published_numbers_of_parameters(n_outputs: int, n_parameters: int) -> None:
+    network = ChromaNet(n_outputs)  # type: ignore[arg-type]
+    assert sum(parameter.numel() for parameter in network.parameters()) == n_parameters
+    assert network(torch.rand(2, 84, MIN_FRAMES)).shape == (2, n_outputs)
+
+
+def test_fifteen_seconds_become_five_frames_and_short_clips_are_refused() -> None:
+    network = ChromaNet(24).eval()
+    lengths = [stage.shape[1] for stage in network.activations(torch.rand(1, 84, 646))]
+    assert lengths == [323, 161, 80, 40, 20, 10, 5]
+    with pytest.raises(ValueError, match="127 frames; expected 128"):
+        network(torch.rand(1, 84, 127))
+
+
+def test_the_octave_pool_averages_bins_twelve_apart() -> None:
+    values = torch.arange(84.0).reshape(1, 1, 84, 1)
+    assert octave_pooled(values)[0, 0, :, 0].tolist() == [q + 36.0 for q in range(12)]
+
+
+def test_the_24_way_network_moves_with_its_input_away_from_the_edges() -> None:
+    torch.manual_seed(0)
+    network = ChromaNet(24).eval()
+    spectrogram = torch.zeros(1, 99, 128)
+    spectrogram[:, 44:56] = torch.rand(1, 12, 128)
+    heard = [network.activations(crop(spectrogram, start))[2] for start in (3, 7)]
+    assert torch.allclose(heard[0][:, :, 20:70], heard[1][:, :, 16:66], atol=1e-5)
+    assert heard[0].std() > 1e-3
+
+
+def progression(transposition: int, seconds: float = 16.0) -> np.ndarray:
+    """I IV V I on harmonic tones, a chord a second."""
+    time = np.arange(RATE) / RATE
+    bars = []
+    for root in (0, 5, 7, 0):
+        tones = [
+            np.sin(2 * np.pi * 110 * 2 ** ((root + interval + transposition) / 12 + octave) * number * time) / number
+            for interval in (0, 4, 7)
+            for octave in range(3)
+            for number in range(1, 6)
+        ]
+        bars.append(np.sum(tones, axis=0) * np.exp(-time / 0.6))
+    audio = np.tile(np.concatenate(bars), int(seconds / 4))
+    return (audio / np.abs(audio).max()).astype(np.float32)
+
+
+@pytest.mark.skipif(not HAS_WEIGHTS, reason="no weights in this checkout")
+@pytest.mark.parametrize("model", ["stone", "skey"])
+def test_transposing_rendered_audio_moves_the_shipped_network_by_as_much(model: str) -> None:
+    encoder = load(model, "cpu", shipped_weights(WEIGHTS, model))
+    answers = [encoder.posteriors(progression(k)).reshape(-1, 12).sum(axis=0) for k in range(-6, 6)]
+    expected = [(int(answers[6].argmax()) + k) % 12 for k in range(-6, 6)]
+    assert [int(answer.argmax()) for answer in answers] == expected
+
+
+@pytest.mark.skipif(not HAS_WEIGHTS, reason="no weights in this checkout")
+def test_the_shipped_s_key_names_the_key_of_a_progression() -> None:
+    encoder = load("skey", "cpu", shipped_weights(WEIGHTS, "skey"))
+    names = key_names(encoder.header.calibration)
+    assert names[int(encoder.posteriors(progression(0)).argmax())] == "A major"
+    assert names[int(encoder.posteriors(progression(3)).argmax())] == "C major"
+
+
+def test_calibration_finds_the_class_of_the_reference() -> None:
+    class Rolled(torch.nn.Module):
+        """The chroma, read from its fifth class on; the minor channel three further."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.unused = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, views: torch.Tensor) -> torch.Tensor:
+            chroma = views.mean(-1).unflatten(1, (7, 12)).mean(1)
+            triad = {mode: sum(chroma.roll(-step, 1) for step in (0, third, 7)) for mode, third in (("+", 4), ("-", 3))}
+            return torch.cat([triad["+"].roll(5, 1), triad["-"].roll(8, 1)], dim=1)
+
+    assert calibrate(Rolled()) == {"major": (3 + 5) % 12, "minor": 12 + (3 + 8) % 12}  # C is three bins above A
+
+
+def test_key_names_are_those_of_mir_eval() -> None:
+    from mir_eval.key import validate_key
+
+    names = key_names(CALIBRATION)
+    assert names[CALIBRATION["major"]] == "C major"
+    assert names[CALIBRATION["minor"]] == "C minor"
+    assert len(set(names)) == 24
+    for name in names:
+        validate_key(name)
+
+
+@pytest.mark.shared
+def test_the_published_weights_give_the_published_probabilities() -> None:
+    encoder = load("skey", "cpu", PUBLISHED)
+    golden = json.loads((SHARED / "golden" / "skey.json").read_text())["clips"]
+    assert len(golden) > 5
+    for clip in golden:
+        audio, rate = soundfile.read(SHARED / "data/librosa_data/audio" / clip["file"], dtype="float32", always_2d=True)
+        assert rate == RATE
+        found = encoder.posteriors(np.ascontiguousarray(audio.mean(axis=1)))
+        assert np.abs(found - np.array(clip["probabilities"])).max() < 1e-4, clip["file"]
+
+
+@pytest.mark.shared
+def test_one_synthesised_chord_a_mode_calibrates_the_published_weights_as_their_authors_did() -> None:
+    network = ChromaNet(24)
+    header = load_published(PUBLISHED, network)
+    assert calibrate(network.eval()) == CALIBRATION == header.calibration
+    assert "MIT" in header.license
+
+
+@pytest.mark.shared
+def test_a_published_checkpoint_is_read_for_skey_only() -> None:
+    with pytest.raises(WeightsError, match="use --encoder skey@"):
+        load("stone", "cpu", PUBLISHED)
+
+
+class Malicious:
+    """Would create a file where unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_nothing_in_a_checkpoint_is_executed(tmp_path: Path) -> None:
+    path, evidence = tmp_path / "evil.pt", tmp_path / "evidence"
+    torch.save({"stone": {"weight": Malicious(evidence)}}, path)
+    with pytest.raises(WeightsError, match=r"evil\.pt: not a checkpoint of S-KEY's published code"):
+        load("skey", "cpu", path)
+    path.write_bytes(pickle.dumps(Malicious(evidence), protocol=2))
+    with pytest.raises(WeightsError, match="not a checkpoint"):
+        load("skey", "cpu", path)
+    assert not evidence.exists()
+
+
+@pytest.mark.parametrize("content", [{}, {"stone": {}}, {"stone": {"classifier.weight": torch.zeros(2, 3, 1, 1)}}, []])
+def test_another_checkpoint_is_refused(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "other.pt")
+    with pytest.raises(WeightsError, match="not a checkpoint of S-KEY's published code"):
+        load("skey", "cpu", tmp_path / "other.pt")
+
+
+@pytest.mark.parametrize("model", OUTPUTS)
+def test_posteriors_are_probabilities_also_of_short_and_silent_clips(model: str) -> None:
+    encoder = load(model, "cpu", None)
+    for audio in (chord("major")[: RATE // 2], np.zeros(RATE, dtype=np.float32), chord("minor")):
+        features = encoder.encode(audio)
+        posteriors = features.tokens["posteriors"]
+        assert posteriors.shape == (1, OUTPUTS[model])
+        assert posteriors.sum() == pytest.approx(1, abs=1e-5)
+        assert np.allclose(posteriors[0], encoder.posteriors(audio))
+
+
+def test_deeper_layers_repeat_their_frames_on_one_grid() -> None:
+    encoder = load("skey", "cpu", None)
+    features = encoder.encode(chord("major"))
+    n_frames = len(features.times)
+    assert features.frames.shape == (5, n_frames, 480)
+    assert np.allclose(np.diff(features.times), 8 * 512 / RATE)
+    deepest = features.frames[4]
+    assert np.array_equal(deepest[0], deepest[15])
+    assert not np.array_equal(deepest[15], deepest[16])
+    assert not deepest[:, 36:].any()
+
+
+def test_levels_of_a_track_are_what_the_encoder_hears() -> None:
+    audio = chord("major")
+    encoder = load("skey", "cpu", None)
+    levels = torch.from_numpy(STONE_FRONT_END.levels(audio).T[None].copy())
+    with torch.inference_mode():
+        scores = encoder.network(crop(vqt_of(levels)))
+    assert np.allclose(scores.softmax(-1)[0].numpy(), encoder.posteriors(audio), atol=1e-5)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path / "trained.safetensors"
+    write_weights(path, ChromaNet(24), Header(model="skey", calibration=CALIBRATION))
+    return path
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    folder = tmp_path / "songs"
+    (folder / "more").mkdir(parents=True)
+    for name, mode in (("a", "major"), ("more/b", "minor")):
+        soundfile.write(folder / f"{name}.wav", chord(mode), RATE)
+    (folder / "broken.wav").write_bytes(b"RIFF of nothing")
+    return folder
+
+
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["mirbench", *map(str, words)])
+    code = 0
+    try:
+        main()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def test_key_prints_a_line_a_file_and_names_what_it_cannot_read(
+    weights: Path, songs: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = call(monkeypatch, capsys, "key", songs, "--checkpoint", weights)
+    assert code == 1
+    assert "broken.wav" in err
+    names = set(key_names(CALIBRATION))
+    lines = [line.split("\t") for line in out.splitlines()]
+    assert [Path(path).name for path, _ in lines] == ["a.wav", "b.wav"]
+    assert all(key.rsplit(" (", 1)[0] in names for _, key in lines)
+
+
+def test_key_writes_csv_and_json(
+    weights: Path, songs: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("key", songs / "a.wav", "--checkpoint", weights, "--top", 24)
+    code, out, _ = call(monkeypatch, capsys, *arguments, "--format", "csv")
+    assert code == 0
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert len(rows) == 24
+    probabilities = [float(row["probability"]) for row in rows]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1, abs=2e-3)
+    _, out, _ = call(monkeypatch, capsys, *arguments, "--format", "json")
+    assert [found["key"] for found in json.loads(out)["keys"]] == [row["key"] for row in rows]
+
+
+def test_key_refuses_weights_whose_classes_have_no_names(
+    tmp_path: Path, songs: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bare.safetensors"
+    write_weights(path, ChromaNet(24), Header(model="skey"))
+    code, _, err = call(monkeypatch, capsys, "key", songs / "a.wav", "--checkpoint", path)
+    assert code == 1
+    assert "not calibrated" in err
+
+
+@pytest.mark.shared
+def test_key_names_the_key_of_a_recording(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = sorted((SHARED / "data/librosa_data/audio").glob("*.ogg"))[:3]
+    code, out, _ = call(monkeypatch, capsys, "key", *files, "--checkpoint", PUBLISHED)
+    assert code == 0
+    assert len(out.splitlines()) == 3
