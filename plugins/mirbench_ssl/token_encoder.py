@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32
 from torch import nn
 
 from mirbench import WindowedEncoder, WindowFeatures, fingerprint
-from mirbench_ssl.frontends import HOP_LENGTH, MT2_FRONT_END
+from mirbench_ssl.frontends import FLOOR, HOP_LENGTH, MT2_FRONT_END
 from mirbench_ssl.transformer import Transformer
 from mirbench_ssl.weights import Header, load_weights, read_header, untrained
 
@@ -22,7 +22,8 @@ BuildNetwork = Callable[[int], nn.Module]
 class TokenEncoder(WindowedEncoder):
     """Windows of 4 s, 126 frames each: the input of the transformer and what every block puts out are the layers.
 
-    A subclass sets `tokens` and implements `embedded`. The loudness of a clip changes nothing: frames are normalised.
+    A subclass sets `tokens` and implements `embedded`. Loudness changes nothing: each window is normalised to a peak of
+    1, as each track is in training, and each frame by the network.
     """
 
     sample_rate = MT2_FRONT_END.sample_rate
@@ -47,7 +48,8 @@ class TokenEncoder(WindowedEncoder):
         """Run the network."""
         transformer = self.network.transformer
         assert isinstance(transformer, Transformer)
-        layers = torch.stack(transformer.layers(self.embedded(windows)), dim=1)
+        peaks = windows.abs().amax(dim=1, keepdim=True).clamp(min=FLOOR)
+        layers = torch.stack(transformer.layers(self.embedded(windows / peaks)), dim=1)
         return WindowFeatures(
             frames=layers[:, :, len(self.tokens) :],
             tokens={name: layers[:, :, place] for place, name in enumerate(self.tokens)},

@@ -11,6 +11,7 @@ from mirbench_ssl.losses import (
     mode_balance,
     mode_entropy,
     nt_xent,
+    pairing_at,
     pseudo_mode,
     signature,
 )
@@ -104,3 +105,20 @@ def test_the_mode_is_invariant_and_the_signature_equivariant() -> None:
 def test_views_that_agree_on_the_mode_cost_least() -> None:
     sure, unsure = torch.tensor([1.0, 0.0, 1.0]), torch.full((3,), 0.5)
     assert float(mode_agreement(sure, sure, sure)) == 0 < float(mode_agreement(sure, unsure, sure))
+
+
+def test_two_segments_are_compared_only_after_a_while() -> None:
+    assert [pairing_at(step, 100) for step in (0, 99, 100, 150, 200, 1000)] == [0, 0, 0, 0.5, 1, 1]
+    assert pairing_at(0, 0) == 1
+    first, moved, second, shift = profiles(0), profiles(1), profiles(2), torch.full((8,), 3)
+    assert torch.equal(equivariance(first, moved, second, shift, pairing=0.0), cpsd(first, moved, shift))
+
+
+def test_one_profile_for_everything_is_better_than_none_unless_compared_with_itself_moved() -> None:
+    """Why training begins with a segment against itself, moved (`pairing_at`)."""
+    shift = torch.tensor([k for k in range(-11, 12) if k])
+    flat = torch.full((22, 12), 1 / 12)
+    constant = 0.52 * classes([0] * 22) + 0.48 * flat
+    assert float(equivariance(flat, flat, flat, shift)) == pytest.approx(3)
+    assert float(equivariance(constant, constant, constant, shift)) < 2.8
+    assert float(equivariance(constant, constant, constant, shift, pairing=0.0)) > 1
