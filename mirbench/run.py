@@ -229,7 +229,9 @@ def _datasets_of(
 def _with_weights(encoders: Catalog[EncoderSpec], absent: dict[str, str]) -> list[str]:
     """Name the encoders that need nothing; note the others."""
     absent |= {
-        spec.name: f"weights must be given: {spec.name}@FILE" for spec in encoders.specs() if not spec.has_weights
+        spec.name: f"its weights must be given: --encoder {spec.name}@FILE"
+        for spec in encoders.specs()
+        if not spec.has_weights
     }
     return [name for name in encoders.names if name not in absent]
 

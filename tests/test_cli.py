@@ -5,13 +5,16 @@ import sys
 
 import pytest
 
-from mirbench.cli import main
+from mirbench.cli import cli, main
+
+PRETRAIN = ("pretrain", "--out", "a.safetensors")
 
 
 @pytest.fixture
 def mirbench(home, monkeypatch, capsys):
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["mirbench", *map(str, words)])
+        vars(cli).pop("_of_plugins", None)  # every process asks its plugins once
         code = 0
         try:
             main()
@@ -110,6 +113,20 @@ def test_a_bug_in_a_plugin_keeps_its_traceback_and_exits_1(mirbench, recordings,
         (("data", "prepare", "rendered"), 2, "did you mean 'rendered-scores'?"),
         (("list", "--plugin", "gone.py"), 1, "no plugin file"),
         (("leaderboard", "--out", "gone"), 2, "'mirbench run' writes them"),
+        (("run", "--encoder", "chroma,mt2", "--task", "key", "--checkpoint", "a.pt"), 2, "goes with one encoder"),
+        (("run", "--encoder", "mt2", "--task", "key", "--checkpoint", "a.pt"), 2, "no such file or folder 'a.pt'"),
+        (("info", "mt2@a.pt"), 2, "no such file or folder 'a.pt'"),
+        (("kez",), 2, "No such command 'kez'"),
+        (("key", "a.wav", "--checkpoint", "a.pt"), 1, "no such file or folder: a.pt"),
+        ((*PRETRAIN, "chroma", "--audio", "."), 2, "cannot train 'chroma'; it can train mt2, "),
+        ((*PRETRAIN, "mt2"), 2, "nothing to train on"),
+        ((*PRETRAIN, "mt2", "--audio", "gone"), 2, "--audio gone: no such folder"),
+        ((*PRETRAIN, "mt2", "--audio", "."), 1, "no audio"),
+        ((*PRETRAIN, "mt2", "--audio", ".", "--steps", "5", "--hours", "1"), 2, "exclude each other"),
+        (("pretrain", "mt2", "--audio", ".", "--out", "a.pt"), 2, "ends in .safetensors"),
+        ((*PRETRAIN, "mt2", "--dataset", "rendered"), 2, "did you mean 'rendered-scores'?"),
+        ((*PRETRAIN, "semitone", "--dataset", "anuran-synth"), 2, "semitone needs references of task 'key'"),
+        ((*PRETRAIN, "mt2", "--data", "mine.csv"), 2, "needs no references"),
     ],
 )
 def test_wrong_usage_is_one_line_and_its_exit_code(mirbench, words, code, message, tmp_path, monkeypatch):
@@ -129,6 +146,44 @@ def test_info_shows_licence_citation_parameters_and_fingerprint(mirbench):
         assert text in out
     assert "ISMIR 2014" in mirbench("info", "key")[1]
     assert "some for non-commercial use" in mirbench("info", "rendered-scores")[1]
+
+
+def test_info_says_that_an_untrained_network_is_not_trained(mirbench):
+    code, out, _ = mirbench("info", "skey@random")
+    assert code == 0
+    assert "NOT TRAINED" in out
+    assert "parameters: 47284" in out
+
+
+def test_all_leaves_out_encoders_without_weights_and_says_so(mirbench, recordings):
+    words = ("run", "--encoder", "all", "--task", "key", "--data", recordings, "--dry-run")
+    code, out, err = mirbench(*words)
+    assert code == 0
+    assert "left out: semitone: its weights must be given: --encoder semitone@FILE" in err
+    assert "semitone" not in out
+
+
+def test_other_weights_are_a_row_of_their_own(mirbench, recordings, tmp_path):
+    out = tmp_path / "results"
+    code, table, err = mirbench("run", "--encoder", "skey@random", "--task", "key", "--data", recordings, "--out", out)
+    assert code == 0, err
+    assert "skey@random" in table
+    assert "skey@random" in (out / "records").glob("*.jsonl").__next__().read_text()
+
+
+def test_a_plugin_adds_a_command_but_replaces_none(mirbench, tmp_path, monkeypatch):
+    plugin = tmp_path / "extra.py"
+    plugin.write_text(
+        "import click\nfrom mirbench import hookimpl\n@click.command('shout')\ndef shout():\n    click.echo('LOUD')\n"
+        "@click.command('run')\ndef replaced():\n    click.echo('mine')\n"
+        "@hookimpl\ndef mirbench_commands():\n    yield shout\n    yield replaced\n"
+    )
+    monkeypatch.setenv("MIRBENCH_PLUGINS", str(plugin))
+    code, out, err = mirbench("shout")
+    assert (code, out) == (0, "LOUD\n")
+    assert "its command 'run' is there already" in err
+    assert "frozen" in mirbench("--help")[1]
+    assert "Missing option" in mirbench("run")[2]
 
 
 def test_check_passes_the_built_in_and_fails_the_broken(mirbench, tmp_path):
