@@ -19,7 +19,10 @@ C2_HZ = 440 * 2 ** (-33 / 12)
 TRIADS = {"major": (0, 4, 7), "minor": (0, 3, 7)}  # semitones above C
 OCTAVES, HARMONICS = 4, 8
 SECONDS, SECONDS_BETWEEN_ATTACKS, DECAY_SECONDS = 15.0, 0.5, 0.4
-TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+TONICS = {
+    "major": ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"),
+    "minor": ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B"),
+}
 
 
 def calibrate(network: nn.Module) -> dict[str, int]:
@@ -58,7 +61,7 @@ def chord(mode: str) -> Float32[np.ndarray, "samples"]:
 def key_names(calibration: Mapping[str, int]) -> list[str]:
     """Name the 24 classes of a calibrated network, spelled as mir_eval spells keys."""
     return [
-        f"{TONICS[(index - calibration[mode]) % N_CLASSES]} {mode}"
+        f"{TONICS[mode][(index - calibration[mode]) % N_CLASSES]} {mode}"
         for mode, indices in (("major", range(12)), ("minor", range(12, 24)))
         for index in indices
     ]
