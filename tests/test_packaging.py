@@ -27,7 +27,7 @@ def test_every_plugin_package_is_typed_offered_and_expected_in_the_wheel():
 
 def test_torch_admits_the_build_at_hand_and_none_newer():
     [line] = [line for line in PROJECT["project"]["dependencies"] if line.startswith("torch")]
-    assert line == "torch>=2.4,<2.14"
+    assert line == "torch>=2.6,<2.14"
 
 
 def test_nothing_heavy_is_a_dependency():
