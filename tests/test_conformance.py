@@ -6,9 +6,10 @@ import pytest
 
 from mirbench.plugins import Plugins
 from mirbench.run import load_dataset
-from mirbench.specs import DatasetRequest, DatasetSpec
+from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec
 from mirbench.testing import Check, checks_of, parametrize_with_checks
 from mirbench.testing.dataset_checks import DATASET_CHECKS
+from mirbench.weights import find_encoder
 
 PLUGINS = Plugins()
 EMBEDDED = [spec for spec in PLUGINS.datasets.specs() if spec.is_embedded]
@@ -20,7 +21,11 @@ def test_the_built_in_plugins_are_found_and_whole():
     assert "key" in PLUGINS.tasks.names
 
 
-@parametrize_with_checks(PLUGINS.encoders.specs())
+def with_weights(spec: EncoderSpec) -> EncoderSpec:
+    return spec if spec.has_weights else find_encoder(PLUGINS.encoders, f"{spec.name}@random", Path())
+
+
+@parametrize_with_checks([with_weights(spec) for spec in PLUGINS.encoders.specs()])
 def test_encoder(check: Check):
     check()
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mirbench import Clip, ClipMetric, SetMetric
+from mirbench.console import ResultTable
 from mirbench.evaluate import evaluate, score
 from mirbench.extract import Region
 from mirbench.plugins import Plugins
@@ -101,3 +102,31 @@ def test_weaker_strengths_are_tried_until_two_in_a_row_are_worse(recordings, hom
     )
     assert [loss for *_, loss in chosen.curve] == [5, 4, 6, 3, 7, 8]
     assert chosen.strength == chosen.curve[3][2]
+
+
+def test_a_token_may_have_layers_and_dims_of_its_own(recordings, home, tmp_path):
+    """A class posterior beside frames of three layers; here it is the better readout by far."""
+    plugin = tmp_path / "posterior.py"
+    plugin.write_text(
+        "import numpy as np\nfrom mirbench import Encoder, EncoderSpec, Features, hookimpl\n"
+        "class Posterior(Encoder):\n"
+        "    sample_rate, fingerprint, tokens = 22050, 'posterior', ('spectrum',)\n"
+        "    def encode(self, audio):\n"
+        "        spectrum = np.abs(np.fft.rfft(audio[:22050], 22050))[200:900].reshape(-1, 5).sum(1)\n"
+        "        noise = np.random.default_rng(0).standard_normal((3, 10, 4))\n"
+        "        return Features(noise.astype(np.float32), np.arange(10) / 10.0,\n"
+        "                        tokens={'spectrum': spectrum[None].astype(np.float32)})\n"
+        "@hookimpl\ndef mirbench_encoders():\n"
+        "    yield EncoderSpec(name='posterior', load=lambda device: Posterior())\n"
+    )
+    plugins = Plugins([plugin])
+    settings = Settings(home=home, out=tmp_path / "out")
+    table = ResultTable()
+    plugins.observe(table)
+    assert run(make_plan(plugins, ["posterior"], ["key"], settings, csv=recordings), plugins) == []
+    result = next(result for result in table.results if result.is_headline)
+    assert (result.readout, result.layer) == ("spectrum", 0)
+    assert result.value > 0.9
+    assert {(readout, layer) for readout, layer, *_ in result.selection["curve"]} == {
+        ("mean", 0), ("mean", 1), ("mean", 2), ("spectrum", 0),
+    }  # fmt: skip
