@@ -12,6 +12,7 @@ from mirbench.cli import cli
 from mirbench.plugins import Plugins
 from mirbench_scores.index import INDEX, LEFT_OUT, read_index
 from readme_table import table
+from weights_table import table as table_of_weights
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -23,6 +24,13 @@ COMMANDS = [
 
 def test_the_results_are_those_of_the_kept_records():
     assert re.search(r"<!-- results.*?-->\n(.*?)\n<!-- end of results -->", README, re.DOTALL).group(1) == table()
+
+
+def test_the_model_card_is_that_of_the_shipped_weights():
+    card = (ROOT / "training" / "README.md").read_text()
+    assert (
+        re.search(r"<!-- weights.*?-->\n(.*?)\n<!-- end of weights -->", card, re.DOTALL).group(1) == table_of_weights()
+    )
 
 
 def test_the_example_is_the_tested_plugin():
@@ -40,7 +48,9 @@ def test_every_command_is_one_that_exists(line):
     _, *words = shlex.split(line)
     command: click.Command = cli
     while isinstance(command, click.Group):
-        command = command.commands[words.pop(0)]
+        found = command.get_command(click.Context(command), words.pop(0))
+        assert found is not None
+        command = found
     command.make_context(command.name, words)
 
 

@@ -59,7 +59,11 @@ class Header:
                 f"(digest {data.get('digest')})"
             )
             said["training"] = ", ".join(
-                [f"{self.steps} steps", *(f"{name} {value}" for name, value in training.items()), f"seed {self.seed}"]
+                [
+                    f"{self.steps} steps",
+                    *(f"{name} {_short(value)}" for name, value in training.items()),
+                    f"seed {self.seed}",
+                ]
             )
         if self.configuration:
             said["configuration"] = ", ".join(f"{name} {value}" for name, value in self.configuration.items())
@@ -138,6 +142,10 @@ def load_weights(path: Path, model: str, network: torch.nn.Module) -> Header:
     except RuntimeError as error:
         raise WeightsError(f"{path}: the weights do not fit the network: {' '.join(str(error).split())}") from error
     return header
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _metadata(path: Path) -> dict[str, str]:
