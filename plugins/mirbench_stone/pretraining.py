@@ -28,12 +28,14 @@ from mirbench_ssl.losses import (
 from mirbench_ssl.recipe import ALONE, Objective, Recipe, one_pool, whole_number
 from mirbench_ssl.segments import Batch
 from mirbench_ssl.training import pretrain
-from mirbench_stone.calibration import calibrate
-from mirbench_stone.network import MIN_FRAMES, ChromaNet
+from mirbench_stone.calibration import calibrate, signature_of_c
+from mirbench_stone.network import MIN_FRAMES, N_CLASSES, ChromaNet
 
 SECONDS = "15"
 # S-KEY, equation 8: weights of the mode and of the balance; "checkpoint": what the released weights were trained with.
 SKEY_WEIGHTS = {"paper": (1.5, 15.0), "checkpoint": (2.55, 20.0)}
+STEPS_BETWEEN_REFERENCES = 50
+C_BIN = 3  # the lowest bin is an A
 MODE_WEIGHT = 1.5  # of 24-STONE, github.com/deezer/stone @9179423
 Profiles = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -74,10 +76,17 @@ class StoneObjective(ChromaObjective):
 
 
 class SkeyObjective(ChromaObjective):
-    """S-KEY: STONE, and a mode learned from the chroma."""
+    """S-KEY: STONE, and a mode learned from the chroma.
+
+    The mode is guessed by comparing two pitch classes of the chroma, at places that the signature names. But nothing in
+    the equivariant task says which class is which pitch class: a network may well settle a semitone off (one did, and
+    called everything major). So here the reference chord of the calibration is heard while training, too, and the
+    chroma is turned to where the network has put C. The published code does not.
+    """
 
     def __init__(self, options: Mapping[str, str]) -> None:
         super().__init__(options, 24)
+        self.register_buffer("rotation", torch.zeros((), dtype=torch.int64))  # classes by which C lies too high
         self.weights = SKEY_WEIGHTS[options["weights"]]
         self.relative: Literal[-3, 3] = -3 if options["relative"] == "-3" else 3
 
@@ -88,13 +97,20 @@ class SkeyObjective(ChromaObjective):
         first, moved, second = map(signature, profiles)
         pairing = pairing_at(step, self.alone)
         cpsd = equivariance(first, moved, second, batch.shift.to(self.device), self.omega, pairing)
+        if pairing > 0 and step % STEPS_BETWEEN_REFERENCES == 0:
+            self._hear_reference()
         chroma = (_chroma(views[0]) + _chroma(views[2])).to(self.device) / 2
-        target = pseudo_mode((first + second) / 2, chroma, self.relative)
+        target = pseudo_mode((first + second) / 2, chroma.roll(int(self.get_buffer("rotation")), dims=1), self.relative)
         modes = [major(profile) for profile in profiles]
         mode = torch.stack([mode_entropy(target, estimate) for estimate in modes]).sum()
         balance = mode_balance(modes[0], modes[2])
         of_mode, of_balance = (pairing * weight for weight in self.weights)
         return {"loss": cpsd + of_mode * mode + of_balance * balance, "cpsd": cpsd, "mode": mode, "balance": balance}
+
+    def _hear_reference(self) -> None:
+        self.network.eval()
+        self.get_buffer("rotation").fill_((signature_of_c(self.network) - C_BIN) % N_CLASSES)
+        self.network.train()
 
 
 class SemitoneObjective(ChromaObjective):

@@ -16,6 +16,7 @@ from conftest import SHARED
 from mirbench.cli import main
 from mirbench.errors import WeightsError
 from mirbench_ssl.frontends import STONE_FRONT_END, crop, vqt_of
+from mirbench_ssl.segments import Batch
 from mirbench_ssl.weights import Header, shipped_weights, write_weights
 from mirbench_stone import WEIGHTS
 from mirbench_stone.calibration import calibrate, chord, key_names
@@ -278,3 +279,27 @@ def test_key_names_the_key_of_a_recording(
     code, out, _ = call(monkeypatch, capsys, "key", *files, "--checkpoint", PUBLISHED)
     assert code == 0
     assert len(out.splitlines()) == 3
+
+
+def test_s_key_turns_the_chroma_to_where_the_network_has_put_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mirbench_stone import pretraining
+
+    options = {"omega": "7", "alone": "10", "weights": "paper", "relative": "-3"}
+    objective = pretraining.SkeyObjective(options)
+    heard: list[torch.Tensor] = []
+
+    def watch(signatures: torch.Tensor, chroma: torch.Tensor, relative: int) -> torch.Tensor:
+        heard.append(chroma)
+        return torch.ones(len(chroma))
+
+    monkeypatch.setattr(pretraining, "pseudo_mode", watch)
+    monkeypatch.setattr(pretraining, "signature_of_c", lambda network: 5)
+    levels = torch.rand(4, 100, 128, generator=torch.Generator().manual_seed(0)) * 40 - 40
+    batch = Batch(levels, levels, torch.tensor([1, 2, 3, 4]), torch.tensor([1, 2, 3, 4]), (None,) * 4, ("",) * 4)
+    objective(batch, 0)
+    objective(batch, 50)
+    assert objective.network.training
+    assert int(objective.get_buffer("rotation")) == 2  # C, the fourth bin, is in the sixth class
+    assert torch.equal(heard[1], heard[0].roll(2, 1))
+    assert "rotation" in objective.state_dict()
+    assert "rotation" not in objective.network.state_dict()
