@@ -1,8 +1,13 @@
 """How MT2 is trained: the sum of STONE's task for one class token and ViT-1D's for the other.
 
 Which segment plays which role, and the schedule, are not published. Here two segments of a track, A and B, make three
-views, as in STONE: A, A transposed, B. The mel branch cannot be transposed and stays as it is. The contrastive pair is
-A and B. Schedule as for ViT-1D.
+views, as in STONE: A, A transposed, B; the contrastive pair is A and B.
+
+The mel branch cannot be transposed by cropping. Beside the mel frames of the same segment, the crop of the constant-Q
+branch can be read off the difference between the two, and the equivariant task is solved without hearing any tonality:
+so trained for 800 steps, the loss fell to 0.33, below the 0.58 of a network without mel branch, while a linear probe
+found much less of the key in the equivariant token (cross-entropy on validation 1.00 against 0.24). Therefore the mel
+frames of a view are another track's here, the same one for A and for B.
 """
 
 from collections.abc import Mapping
@@ -31,7 +36,7 @@ class Mt2Objective(Objective):
         """Compute both terms and their sum."""
         first, second = vqt_of(batch.first), vqt_of(batch.second)
         vqt = [crops(first, batch.crop), crops(first, batch.crop + batch.shift), crops(second, batch.crop)]
-        mel_first, mel_second = mel_of(batch.first), mel_of(batch.second)
+        mel_first, mel_second = (mel_of(segment).roll(1, dims=0) for segment in (batch.first, batch.second))
         mel = torch.cat([mel_first, mel_first, mel_second])
         scores, tokens = self.network(torch.cat(vqt).to(self.device), mel.to(self.device), self.n_kept)
         profile, moved, other_profile = scores.float().softmax(dim=-1).chunk(3)
