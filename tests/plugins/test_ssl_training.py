@@ -240,3 +240,19 @@ def test_two_processes_train_as_one(music: Path, home: Path, tmp_path: Path) -> 
     expected = state(one)
     for name, tensor in state(two).items():
         assert torch.allclose(tensor, expected[name], atol=2e-3), name
+
+
+def test_mel_frames_of_mt2_are_another_tracks_so_that_crops_cannot_be_read_off(music: Path, home: Path) -> None:
+    from mirbench_mt2.pretraining import Mt2Objective
+    from mirbench_ssl.frontends import mel_of
+
+    objective = Mt2Objective({"depth": "1", "frames": "126", "alone": "0"})
+    seen: list[torch.Tensor] = []
+    objective.network.mel_branch.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    batch = segments(music, home).batch(0, 4)
+    objective(batch, 0)
+    own = mel_of(batch.first)
+    first, moved, second = seen[0].chunk(3)
+    assert torch.equal(first, own[[3, 0, 1, 2]])
+    assert torch.equal(moved, first)
+    assert torch.equal(second, mel_of(batch.second)[[3, 0, 1, 2]])
