@@ -98,7 +98,7 @@ class ByteProgress(_Report):
 
 
 class StepProgress(_Report):
-    """Count steps of a training.
+    """Count steps of a training, or whatever has a name.
 
     Parameters
     ----------
@@ -108,9 +108,9 @@ class StepProgress(_Report):
         How many were done before.
     """
 
-    def __init__(self, title: str, n_steps: int, n_done: int = 0) -> None:
-        super().__init__(title, n_done, total=n_steps, unit="step")
-        self._n_steps = n_steps
+    def __init__(self, title: str, n_steps: int, n_done: int = 0, unit: str = "step") -> None:
+        super().__init__(title, n_done, total=n_steps, unit=unit)
+        self._n_steps, self._unit = n_steps, unit
         self._state = ""
 
     def total(self, n_steps: int) -> None:
@@ -124,4 +124,4 @@ class StepProgress(_Report):
         self._add(1)
 
     def _line(self) -> str:
-        return f"{self._n_done} of {self._n_steps} steps, {self._state}"
+        return f"{self._n_done} of {self._n_steps} {self._unit}s, {self._state}"

@@ -20,6 +20,7 @@ from mirbench.errors import AudioError, MirbenchError, MissingDataError, UsageEr
 from mirbench.evaluate import Evaluation, evaluate
 from mirbench.extract import Failures, Region, extract
 from mirbench.plugins import Catalog, Plugins
+from mirbench.progress import StepProgress
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
 from mirbench.store import FeatureStore
 from mirbench.weights import find_encoder
@@ -343,13 +344,15 @@ def _run_encoder(
         encoder, wanted, store, title=jobs[0].encoder.name, batch_size=settings.batch_size, workers=settings.workers
     )
     seconds = time.perf_counter() - started
-    for job in jobs:
-        with _caught(failures, [job]):
-            dataset = datasets[job.source]
-            _require_all(dataset, unread)
-            evaluation = evaluate(encoder, tasks[job], dataset, store, settings.seed)
-            for result in _results(plan, job, encoder, dataset, evaluation, seconds):
-                plugins.manager.hook.mirbench_result(result=result)
+    with StepProgress(jobs[0].encoder.name, len(jobs), unit="task") as progress:
+        for job in jobs:
+            with _caught(failures, [job]):
+                dataset = datasets[job.source]
+                _require_all(dataset, unread)
+                evaluation = evaluate(encoder, tasks[job], dataset, store, settings.seed)
+                for result in _results(plan, job, encoder, dataset, evaluation, seconds):
+                    plugins.manager.hook.mirbench_result(result=result)
+            progress.advance(f"{job.task.name} on {job.dataset.name}")
 
 
 def _all_clips(dataset: Dataset) -> list[Clip]:
