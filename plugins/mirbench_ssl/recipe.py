@@ -1,5 +1,6 @@
 """What a model's training is made of."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,6 +56,23 @@ def whole_number(options: Mapping[str, str], name: str, least: int = 0) -> int:
     if not text.isdecimal() or int(text) < least:
         raise TrainingError(f"{name} {text!r}; expected a whole number of {least} or more")
     return int(text)
+
+
+def number(options: Mapping[str, str], name: str) -> float:
+    """Read an option that is a number of 0 or more.
+
+    Raises
+    ------
+    TrainingError
+        If it is not.
+    """
+    try:
+        value = float(options[name])
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < math.inf:
+        raise TrainingError(f"{name} {options[name]!r}; expected a number of 0 or more")
+    return value
 
 
 def one_pool(tracks: Sequence[Track]) -> list[Sequence[Track]]:

@@ -289,7 +289,7 @@ def test_key_names_the_key_of_a_recording(
 def test_s_key_turns_the_chroma_to_where_the_network_has_put_c(monkeypatch: pytest.MonkeyPatch) -> None:
     from mirbench_stone import pretraining
 
-    options = {"omega": "7", "alone": "10", "weights": "paper", "relative": "-3"}
+    options = {"omega": "7", "alone": "10", "sharpness": "0", "weights": "paper", "relative": "-3"}
     objective = pretraining.SkeyObjective(options)
     heard: list[torch.Tensor] = []
 
