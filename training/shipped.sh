@@ -12,7 +12,7 @@ train() {
         --license MIT --workers "${WORKERS:-1}" --resume "$@"
 }
 transformer=(--batch-size 256 --steps 800 -o depth=4 -o frames=24)
-chromanet=(--batch-size 32 -o seconds=7.5)
+chromanet=(--batch-size 32 -o seconds=7.5 -o sharpness=0.05)
 train vit1d "${transformer[@]}"
 train vit1d-equivariant "${transformer[@]}" -o alone=100
 train mt2 "${transformer[@]}" -o alone=100
