@@ -41,11 +41,6 @@ def calibrate(network: nn.Module) -> dict[str, int]:
     return {"major": int(major[:N_CLASSES].argmax()), "minor": N_CLASSES + int(minor[N_CLASSES:].argmax())}
 
 
-def signature_of_c(network: nn.Module) -> int:
-    """Find the class, of 12, of C major's signature; both channels count, where there are two."""
-    return int(_heard(network, chord("major")).softmax(dim=0).unflatten(0, (-1, N_CLASSES)).sum(dim=0).argmax())
-
-
 def chord(mode: str) -> Float32[np.ndarray, "samples"]:
     """Synthesise the triad on C: four octaves, struck twice a second for 15 s, harmonics falling as 1 / number."""
     rate = STONE_FRONT_END.sample_rate

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from torch.nn import functional
 
 from mirbench.errors import TrainingError
 from mirbench.specs import PretrainRequest
@@ -30,16 +32,15 @@ from mirbench_ssl.losses import (
 from mirbench_ssl.recipe import ALONE, Objective, Recipe, number, one_pool, whole_number
 from mirbench_ssl.segments import Batch
 from mirbench_ssl.training import pretrain
-from mirbench_stone.calibration import calibrate, signature_of_c
+from mirbench_stone.calibration import calibrate, chord
 from mirbench_stone.network import MIN_FRAMES, N_CLASSES, ChromaNet
 
 SECONDS = "15"
 # S-KEY, equation 8: weights of the mode and of the balance; "checkpoint": what the released weights were trained with.
 SKEY_WEIGHTS = {"paper": (1.5, 15.0), "checkpoint": (2.55, 20.0)}
-STEPS_BETWEEN_REFERENCES = 50
-C_BIN = 3  # the lowest bin is an A
+REFERENCES = {"major": (0, 3), "minor": (12, 6)}  # chords on C: channel, and bin of the signature; bin 0 is an A
+SMALLEST = 1e-10
 MODE_WEIGHT = 1.5  # of 24-STONE, github.com/deezer/stone @9179423
-Profiles = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class ChromaObjective(Objective):
@@ -58,13 +59,12 @@ class ChromaObjective(Objective):
         first, second = vqt_of(batch.first), vqt_of(batch.second)
         return crops(first, batch.crop), crops(first, batch.crop + batch.shift), crops(second, batch.crop)
 
-    def profiles(self, *views: Float[torch.Tensor, "batch 84 time"]) -> Profiles:
+    def profiles(self, *views: Float[torch.Tensor, "_batch 84 time"]) -> tuple[torch.Tensor, ...]:
         """Give the classes' probabilities for each view; one batch, as the normalisation sees it."""
         scores = self.network(torch.cat(views).to(self.device))
-        first, moved, second = scores.float().softmax(dim=-1).chunk(3)
-        return first, moved, second
+        return scores.float().softmax(dim=-1).split([len(view) for view in views])
 
-    def equivariance(self, profiles: Profiles, shift: torch.Tensor, pairing: float) -> torch.Tensor:
+    def equivariance(self, profiles: Sequence[torch.Tensor], shift: torch.Tensor, pairing: float) -> torch.Tensor:
         """Compute STONE's loss, and the same at the other frequency with the weight `sharpness`.
 
         A profile that is halved between two neighbours on the circle of fifths costs next to nothing at the frequency
@@ -72,11 +72,12 @@ class ChromaObjective(Objective):
         halves, so that the strongest class is a matter of chance. At the frequency 1 the halves are 210 degrees apart.
         Ours.
         """
+        first, moved, second = profiles
         shift = shift.to(self.device)
-        loss = equivariance(*profiles, shift, self.omega, pairing)
+        loss = equivariance(first, moved, second, shift, self.omega, pairing)
         if self.sharpness:
             other = FIFTHS + SEMITONES - self.omega
-            loss = loss + self.sharpness * equivariance(*profiles, shift, other, pairing)
+            loss = loss + self.sharpness * equivariance(first, moved, second, shift, other, pairing)
         return loss
 
 
@@ -96,38 +97,45 @@ class SkeyObjective(ChromaObjective):
     """S-KEY: STONE, and a mode learned from the chroma.
 
     The mode is guessed by comparing two pitch classes of the chroma, at places that the signature names. But nothing in
-    the equivariant task says which class is which pitch class: a network may well settle a semitone off (one did, and
-    called everything major). So here the reference chord of the calibration is heard while training, too, and the
-    chroma is turned to where the network has put C. The published code does not.
+    the equivariant task says which class is which pitch class, and networks were seen to move from one to the next
+    while they learned, so that what they had learned of modes was worth nothing. So the reference chords, by which
+    classes get their names anyway (`mirbench_stone.calibration`), are heard while training, too: cropped like the first
+    two pairs of the batch, each with the cross-entropy of its class, C major at C and C minor at its relative, E flat.
+    The published code does not.
     """
 
     def __init__(self, options: Mapping[str, str]) -> None:
         super().__init__(options, 24)
-        self.register_buffer("rotation", torch.zeros((), dtype=torch.int64))  # classes by which C lies too high
         self.weights = SKEY_WEIGHTS[options["weights"]]
+        self.anchor = number(options, "anchor")
         self.relative: Literal[-3, 3] = -3 if options["relative"] == "-3" else 3
+        self.references = torch.from_numpy(np.stack([STONE_FRONT_END.levels(chord(mode)).T for mode in REFERENCES]))
 
     def forward(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
-        """Compute the three terms and their weighted sum."""
+        """Compute the four terms and their weighted sum."""
         views = self.views(batch)
-        profiles = self.profiles(*views)
+        places = batch.crop[: len(REFERENCES)]
+        frames = torch.arange(views[0].shape[-1]) % self.references.shape[-1]
+        references = crops(vqt_of(self.references[: len(places), :, frames]), places)
+        *profiles, of_references = self.profiles(*views, references)
         first, moved, second = (signature(profile) for profile in profiles)
         pairing = pairing_at(step, self.alone)
         cpsd = self.equivariance((first, moved, second), batch.shift, pairing)
-        if pairing > 0 and step % STEPS_BETWEEN_REFERENCES == 0:
-            self._hear_reference()
         chroma = (_chroma(views[0]) + _chroma(views[2])).to(self.device) / 2
-        target = pseudo_mode((first + second) / 2, chroma.roll(int(self.get_buffer("rotation")), dims=1), self.relative)
+        target = pseudo_mode((first + second) / 2, chroma, self.relative)
         modes = [major(profile) for profile in profiles]
         mode = torch.stack([mode_entropy(target, estimate) for estimate in modes]).sum()
         balance = mode_balance(modes[0], modes[2])
+        classes = torch.tensor(
+            [
+                channel + (pitch - int(place)) % N_CLASSES
+                for (channel, pitch), place in zip(REFERENCES.values(), places, strict=False)
+            ]
+        ).to(self.device)
+        anchor = functional.nll_loss(of_references.clamp(min=SMALLEST).log(), classes)
         of_mode, of_balance = (pairing * weight for weight in self.weights)
-        return {"loss": cpsd + of_mode * mode + of_balance * balance, "cpsd": cpsd, "mode": mode, "balance": balance}
-
-    def _hear_reference(self) -> None:
-        self.network.eval()
-        self.get_buffer("rotation").fill_((signature_of_c(self.network) - C_BIN) % N_CLASSES)
-        self.network.train()
+        loss = cpsd + of_mode * mode + of_balance * balance + self.anchor * anchor
+        return {"loss": loss, "cpsd": cpsd, "mode": mode, "balance": balance, "anchor": anchor}
 
 
 class SemitoneObjective(ChromaObjective):
@@ -207,6 +215,7 @@ def train(request: PretrainRequest) -> None:
             "seconds": SECONDS,
             "alone": ALONE,
             "sharpness": "0",
+            **({"anchor": "1"} if request.model == "skey" else {}),
             **{name: values[0] for name, values in choices.items()},
         },
         choices=choices,

@@ -22,6 +22,7 @@ from mirbench_stone import WEIGHTS
 from mirbench_stone.calibration import calibrate, chord, key_names
 from mirbench_stone.encoder import OUTPUTS, load
 from mirbench_stone.network import MIN_FRAMES, ChromaNet, octave_pooled
+from mirbench_stone.pretraining import SkeyObjective
 from mirbench_stone.published import CALIBRATION, load_published
 
 PUBLISHED = SHARED / "weights" / "skey.pt"
@@ -286,25 +287,34 @@ def test_key_names_the_key_of_a_recording(
     assert len(out.splitlines()) == 3
 
 
-def test_s_key_turns_the_chroma_to_where_the_network_has_put_c(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mirbench_stone import pretraining
+class Triads(torch.nn.Module):
+    """Name the strongest triad of a spectrogram: its tonic if it is major, its relative's if it is minor."""
 
-    options = {"omega": "7", "alone": "10", "sharpness": "0", "weights": "paper", "relative": "-3"}
-    objective = pretraining.SkeyObjective(options)
-    heard: list[torch.Tensor] = []
+    def __init__(self) -> None:
+        super().__init__()
+        major, minor = (torch.zeros(12).index_fill(0, torch.tensor(tones), 1.0) for tones in ((0, 4, 7), (0, 3, 7)))
+        self.templates = torch.stack(
+            [major.roll(tonic) for tonic in range(12)] + [minor.roll(k - 3) for k in range(12)]
+        )
+        self.device = torch.nn.Parameter(torch.zeros(()))
 
-    def watch(signatures: torch.Tensor, chroma: torch.Tensor, relative: int) -> torch.Tensor:
-        heard.append(chroma)
-        return torch.ones(len(chroma))
+    def forward(self, views: torch.Tensor) -> torch.Tensor:
+        chroma = views.mean(dim=-1).unflatten(1, (7, 12)).mean(dim=1)
+        return 100 * (chroma - chroma.mean(dim=1, keepdim=True)) @ self.templates.T + self.device
 
-    monkeypatch.setattr(pretraining, "pseudo_mode", watch)
-    monkeypatch.setattr(pretraining, "signature_of_c", lambda network: 5)
-    levels = torch.rand(4, 100, 128, generator=torch.Generator().manual_seed(0)) * 40 - 40
-    batch = Batch(levels, levels, torch.tensor([1, 2, 3, 4]), torch.tensor([1, 2, 3, 4]), (None,) * 4, ("",) * 4)
-    objective(batch, 0)
-    objective(batch, 50)
-    assert objective.network.training
-    assert int(objective.get_buffer("rotation")) == 2  # C, the fourth bin, is in the sixth class
-    assert torch.equal(heard[1], heard[0].roll(2, 1))
-    assert "rotation" in objective.state_dict()
-    assert "rotation" not in objective.network.state_dict()
+
+@pytest.mark.parametrize("n_pairs", [1, 4])
+def test_s_key_hears_its_reference_chords_while_it_is_trained(n_pairs: int) -> None:
+    options = {"omega": "7", "alone": "0", "sharpness": "0", "weights": "paper", "relative": "-3", "anchor": "2"}
+    objective = SkeyObjective(options)
+    objective.network = Triads()
+    levels = torch.rand(n_pairs, 100, 700, generator=torch.Generator().manual_seed(0)) * 40 - 40
+    crop, shift = torch.tensor([1, 9, 3, 4])[:n_pairs], torch.tensor([1, -2, 3, 4])[:n_pairs]
+    terms = objective(Batch(levels, levels, crop, shift, (None,) * n_pairs, ("",) * n_pairs), 0)
+    assert terms["anchor"] < 0.5
+    assert terms["loss"] == pytest.approx(
+        float(terms["cpsd"] + 1.5 * terms["mode"] + 15 * terms["balance"] + 2 * terms["anchor"])
+    )
+    objective.network.templates = objective.network.templates.roll(1, 0)
+    moved = objective(Batch(levels, levels, crop, shift, (None,) * n_pairs, ("",) * n_pairs), 0)
+    assert moved["anchor"] > 1
