@@ -101,7 +101,8 @@ class SkeyObjective(ChromaObjective):
     while they learned, so that what they had learned of modes was worth nothing. So the reference chords, by which
     classes get their names anyway (`mirbench_stone.calibration`), are heard while training, too: cropped like the first
     two pairs of the batch, each with the cross-entropy of its class, C major at C and C minor at its relative, E flat.
-    The published code does not.
+    And the terms of the mode come in after those that compare two segments, when signatures have settled. The published
+    code does neither.
     """
 
     def __init__(self, options: Mapping[str, str]) -> None:
@@ -133,7 +134,8 @@ class SkeyObjective(ChromaObjective):
             ]
         ).to(self.device)
         anchor = functional.nll_loss(of_references.clamp(min=SMALLEST).log(), classes)
-        of_mode, of_balance = (pairing * weight for weight in self.weights)
+        settled = pairing_at(step, 2 * self.alone)
+        of_mode, of_balance = (settled * weight for weight in self.weights)
         loss = cpsd + of_mode * mode + of_balance * balance + self.anchor * anchor
         return {"loss": loss, "cpsd": cpsd, "mode": mode, "balance": balance, "anchor": anchor}
 
