@@ -17,4 +17,4 @@ train vit1d "${transformer[@]}"
 train vit1d-equivariant "${transformer[@]}" -o alone=100
 train mt2 "${transformer[@]}" -o alone=100
 train stone "${chromanet[@]}" --steps 500 -o alone=100
-train skey "${chromanet[@]}" --steps 800 -o alone=200
+train skey "${chromanet[@]}" --steps 800 -o alone=100

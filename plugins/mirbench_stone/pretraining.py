@@ -8,10 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from torch.nn import functional
 
 from mirbench.errors import TrainingError
 from mirbench.specs import PretrainRequest
@@ -38,7 +36,7 @@ from mirbench_stone.network import MIN_FRAMES, N_CLASSES, ChromaNet
 SECONDS = "15"
 # S-KEY, equation 8: weights of the mode and of the balance; "checkpoint": what the released weights were trained with.
 SKEY_WEIGHTS = {"paper": (1.5, 15.0), "checkpoint": (2.55, 20.0)}
-REFERENCES = {"major": (0, 3), "minor": (12, 6)}  # chords on C: channel, and bin of the signature; bin 0 is an A
+C_BIN = 3  # the lowest bin is an A
 SMALLEST = 1e-10
 MODE_WEIGHT = 1.5  # of 24-STONE, github.com/deezer/stone @9179423
 
@@ -98,11 +96,10 @@ class SkeyObjective(ChromaObjective):
 
     The mode is guessed by comparing two pitch classes of the chroma, at places that the signature names. But nothing in
     the equivariant task says which class is which pitch class, and networks were seen to move from one to the next
-    while they learned, so that what they had learned of modes was worth nothing. So the reference chords, by which
-    classes get their names anyway (`mirbench_stone.calibration`), are heard while training, too: cropped like the first
-    two pairs of the batch, each with the cross-entropy of its class, C major at C and C minor at its relative, E flat.
-    And the terms of the mode come in after those that compare two segments, when signatures have settled. The published
-    code does neither.
+    while they learned, so that what they had learned of modes was worth nothing. So the chord by which classes get
+    their names anyway (`mirbench_stone.calibration`) is heard while training, too: C major, cropped like the first pair
+    of the batch, with the cross-entropy of its class. And the terms of the mode come in after those that compare two
+    segments, when signatures have settled. The published code does neither.
     """
 
     def __init__(self, options: Mapping[str, str]) -> None:
@@ -110,15 +107,14 @@ class SkeyObjective(ChromaObjective):
         self.weights = SKEY_WEIGHTS[options["weights"]]
         self.anchor = number(options, "anchor")
         self.relative: Literal[-3, 3] = -3 if options["relative"] == "-3" else 3
-        self.references = torch.from_numpy(np.stack([STONE_FRONT_END.levels(chord(mode)).T for mode in REFERENCES]))
+        self.reference = torch.from_numpy(STONE_FRONT_END.levels(chord("major")).T[None].copy())
 
     def forward(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
         """Compute the four terms and their weighted sum."""
         views = self.views(batch)
-        places = batch.crop[: len(REFERENCES)]
-        frames = torch.arange(views[0].shape[-1]) % self.references.shape[-1]
-        references = crops(vqt_of(self.references[: len(places), :, frames]), places)
-        *profiles, of_references = self.profiles(*views, references)
+        place = int(batch.crop[0])
+        frames = torch.arange(views[0].shape[-1]) % self.reference.shape[-1]
+        *profiles, of_reference = self.profiles(*views, crop(vqt_of(self.reference[..., frames]), place))
         first, moved, second = (signature(profile) for profile in profiles)
         pairing = pairing_at(step, self.alone)
         cpsd = self.equivariance((first, moved, second), batch.shift, pairing)
@@ -127,13 +123,7 @@ class SkeyObjective(ChromaObjective):
         modes = [major(profile) for profile in profiles]
         mode = torch.stack([mode_entropy(target, estimate) for estimate in modes]).sum()
         balance = mode_balance(modes[0], modes[2])
-        classes = torch.tensor(
-            [
-                channel + (pitch - int(place)) % N_CLASSES
-                for (channel, pitch), place in zip(REFERENCES.values(), places, strict=False)
-            ]
-        ).to(self.device)
-        anchor = functional.nll_loss(of_references.clamp(min=SMALLEST).log(), classes)
+        anchor = -of_reference[0, (C_BIN - place) % N_CLASSES].clamp(min=SMALLEST).log()
         settled = pairing_at(step, 2 * self.alone)
         of_mode, of_balance = (settled * weight for weight in self.weights)
         loss = cpsd + of_mode * mode + of_balance * balance + self.anchor * anchor

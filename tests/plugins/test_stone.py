@@ -304,7 +304,7 @@ class Triads(torch.nn.Module):
 
 
 @pytest.mark.parametrize("n_pairs", [1, 4])
-def test_s_key_hears_its_reference_chords_while_it_is_trained(n_pairs: int) -> None:
+def test_s_key_hears_its_reference_chord_while_it_is_trained(n_pairs: int) -> None:
     options = {"omega": "7", "alone": "0", "sharpness": "0", "weights": "paper", "relative": "-3", "anchor": "2"}
     objective = SkeyObjective(options)
     objective.network = Triads()
