@@ -117,6 +117,11 @@ def _scaled(levels: Float[torch.Tensor, "batch bin time"], top_db: float) -> Flo
     return torch.maximum(levels, loudest - top_db) / top_db + 1
 
 
+def magnitude(spectrogram: Float[torch.Tensor, "batch bin time"]) -> Float[torch.Tensor, "batch bin time"]:
+    """Turn constant-Q bins on the scale of the networks back into magnitudes."""
+    return 10 ** ((spectrogram - 1) * VQT_RANGE / 10)
+
+
 def crop(
     spectrogram: Float[torch.Tensor, "*batch bin time"], start: int = 0, n_bins: int = 84
 ) -> Float[torch.Tensor, "*batch kept time"]:

@@ -15,6 +15,8 @@ from torch.nn import functional
 FIFTHS, SEMITONES = 7, 1  # frequencies of the transform: the circle on which profiles are placed
 TEMPERATURE = 0.1
 LOG_FLOOR = -100.0
+SMALLEST = 1e-10
+STEADY = 0.1  # of a mean of vectors of length 1: below it, its direction counts less
 
 Profile = Float[torch.Tensor, "batch 12"]
 Scalar = Float[torch.Tensor, ""]
@@ -121,6 +123,21 @@ def pseudo_mode(signatures: Profile, chroma: Profile, relative: Literal[-3, 3] =
     tonic = signatures.argmax(dim=-1, keepdim=True)
     minor = (tonic + relative) % 12
     return (chroma.gather(1, tonic) > chroma.gather(1, minor)).squeeze(1).float().detach()
+
+
+def turned_by(signatures: Profile, chroma: Profile) -> Scalar:
+    """Tell how far the profiles' circle of fifths is turned against the sound's: 0 to 2, one minus a cosine.
+
+    Ours; it says which class is which pitch class, which the equivariant task leaves open. At the frequency 7, the
+    phase of a profile is its place on the circle of fifths, and that of a chroma the middle of the scale that sounds,
+    which lies two fifths above its major tonic (C major reaches from F to B; its middle is D). Only the phase of the
+    mean over the batch counts: what single sounds are is left open.
+    """
+    heard = _at(chroma, FIFTHS)
+    mean = (_at(signatures, FIFTHS) * heard.conj() / heard.abs().clamp(min=SMALLEST)).mean()
+    middle = torch.tensor(2 * math.pi * FIFTHS * 2 / 12)  # of a scale: two semitones, too, above the tonic
+    expected = torch.complex(middle.cos(), middle.sin()).to(mean.device)
+    return 1 - (mean * expected.conj()).real / (mean.abs() + STEADY)
 
 
 def mode_entropy(target: Float[torch.Tensor, "batch"], estimate: Float[torch.Tensor, "batch"]) -> Scalar:

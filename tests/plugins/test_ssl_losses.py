@@ -14,6 +14,7 @@ from mirbench_ssl.losses import (
     pairing_at,
     pseudo_mode,
     signature,
+    turned_by,
 )
 
 OMEGAS = (7, 1)
@@ -122,3 +123,14 @@ def test_one_profile_for_everything_is_better_than_none_unless_compared_with_its
     assert float(equivariance(flat, flat, flat, shift)) == pytest.approx(3)
     assert float(equivariance(constant, constant, constant, shift)) < 2.8
     assert float(equivariance(constant, constant, constant, shift, pairing=0.0)) > 1
+
+
+def test_a_circle_of_fifths_is_turned_by_the_angle_between_scale_and_signature() -> None:
+    scale = torch.zeros(12).index_fill(0, torch.tensor([0, 2, 4, 5, 7, 9, 11]), 1.0)  # C major
+    tonics = [0, 3, 7, 8, 2]
+    scales = torch.stack([scale.roll(tonic) for tonic in tonics])
+    for steps in (0, 1, 3, 6, 11):
+        turned = classes([(tonic + 7 * steps) % 12 for tonic in tonics])
+        found = float(turned_by(turned, scales))
+        assert found == pytest.approx(1 - math.cos(math.pi / 6 * steps) / 1.1, abs=1e-6)
+    assert torch.isfinite(turned_by(profiles(), torch.zeros(8, 12)))
