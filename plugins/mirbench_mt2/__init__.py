@@ -44,7 +44,12 @@ def mirbench_encoders() -> Iterator[EncoderSpec]:
         pretrain=pretrain,
         description="MT2: an equivariant and a contrastive class token, 31.25 frames/s; trained by mirbench, not by "
         "its authors",
-        license="code MIT; weights MIT",
+        n_parameters=1_862_524,
+        sample_rate=16000,
+        frame_rate=31.25,
+        n_dims=192,
+        license="MIT",
+        weights_license="MIT",
         citation="Kong et al., Multi-Class-Token Transformer for Multitask Self-supervised Music Information "
         "Retrieval, WASPAA 2025, arXiv:2507.12996",
     )
