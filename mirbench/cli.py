@@ -15,6 +15,7 @@ from mirbench.console import (
     print_dataset,
     print_encoder,
     print_plan,
+    print_specs,
     print_task,
     report_absent,
     report_failures,
@@ -29,6 +30,7 @@ from mirbench.options import (
     pairs,
     plugin_option,
     size_option,
+    trust_option,
     workers_option,
 )
 from mirbench.plugins import Plugins, plugin_files
@@ -70,11 +72,8 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
     plugins = Plugins(plugin_files(plugin_paths))
     for title, catalog in (("encoders", plugins.encoders), ("tasks", plugins.tasks), ("datasets", plugins.datasets)):
         if kind in (None, title):
-            specs: Sequence[Spec] = catalog.specs()
             click.secho(title, bold=True)
-            width = max((len(spec.name) for spec in specs), default=0)
-            for spec in specs:
-                click.echo(f"  {spec.name:<{width}}  {spec.description}")
+            print_specs(catalog.specs(), in_full=kind == "encoders")
             for conflict in catalog.conflicts():
                 click.secho(f"  {conflict}", fg="red", err=True)
     report_problems(plugins)
@@ -87,7 +86,8 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
     callback=names,
     metavar="NAME[,NAME]",
     required=True,
-    help="Encoders, or all; NAME@WEIGHTS for other weights, NAME@random for the untrained network.",
+    help="Encoders, or all that are here; NAME@WEIGHTS for other weights, NAME@random for the untrained network, "
+    "hf:ORG/NAME or hear:MODULE for one of a family.",
 )
 @click.option("--checkpoint", metavar="FILE|URL|hf://ORG/REPO/FILE", help="The same as --encoder NAME@FILE.")
 @click.option("--task", "tasks", callback=names, metavar="NAME[,NAME]", required=True, help="Tasks, or all.")
@@ -117,6 +117,7 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 @home_option
 @size_option
+@trust_option
 @workers_option
 @plugin_option
 def run_command(
@@ -240,12 +241,15 @@ def data_path(name: str | None, home: Path | None, plugin_paths: Sequence[Path])
 @cli.command("info")
 @click.argument("name")
 @home_option
+@trust_option
 @plugin_option
-def info_command(name: str, home: Path | None, plugin_paths: Sequence[Path]) -> None:
+def info_command(name: str, home: Path | None, trust_remote_code: bool, plugin_paths: Sequence[Path]) -> None:
     """Show licence, citation and details of an encoder, a task or a data set."""
-    spec = _find(Plugins(plugin_files(plugin_paths)), name, home)
+    spec = _find(Plugins(plugin_files(plugin_paths)), name, home, trust_remote_code)
     click.echo(f"{spec.name}: {spec.description}")
     click.echo(f"licence: {spec.license}")
+    if isinstance(spec, EncoderSpec) and spec.weights_license:
+        click.echo(f"licence of the weights: {spec.weights_license}")
     click.echo(f"citation: {spec.citation or 'none given'}")
     if isinstance(spec, EncoderSpec):
         print_encoder(spec)
@@ -261,17 +265,24 @@ def info_command(name: str, home: Path | None, plugin_paths: Sequence[Path]) -> 
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @home_option
 @size_option
+@trust_option
 @workers_option
 @plugin_option
 def check_command(
-    name: str, device: str, home: Path | None, size: str, workers: int | None, plugin_paths: Sequence[Path]
+    name: str,
+    device: str,
+    home: Path | None,
+    size: str,
+    trust_remote_code: bool,
+    workers: int | None,
+    plugin_paths: Sequence[Path],
 ) -> None:
     """Run the conformance checks on an encoder, a task or a data set."""
     from mirbench.run import load_dataset
     from mirbench.testing import checks_of
 
     plugins = Plugins(plugin_files(plugin_paths))
-    spec = _find(plugins, name, home)
+    spec = _find(plugins, name, home, trust_remote_code)
     options: dict[str, Any] = {"device": find_device(device)}
     if isinstance(spec, DatasetSpec):
         request = _request(spec, size, find_home(home), workers or os.cpu_count() or 1)
@@ -372,12 +383,12 @@ def pretrain_command(
     spec.pretrain(request)
 
 
-def _find(plugins: Plugins, name: str, home: Path | None) -> Spec:
-    """Look up an encoder (perhaps with other weights), a task or a data set."""
-    if "@" in name:
+def _find(plugins: Plugins, name: str, home: Path | None, trust_remote_code: bool) -> Spec:
+    """Look up an encoder (perhaps with other weights, or of a family), a task or a data set."""
+    if "@" in name or ":" in name:
         from mirbench.weights import find_encoder
 
-        return find_encoder(plugins.encoders, name, find_home(home))
+        return find_encoder(plugins.encoders, name, find_home(home), trust_remote_code=trust_remote_code)
     return plugins.find(name)
 
 

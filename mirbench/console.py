@@ -8,7 +8,7 @@ import click
 from mirbench.errors import MirbenchError
 from mirbench.hookspecs import hookimpl
 from mirbench.plugins import Plugins
-from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
+from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, Spec, TaskSpec
 
 if TYPE_CHECKING:
     from mirbench.domain import Result
@@ -105,8 +105,38 @@ def print_plan(plan: "Plan") -> None:
         click.echo(f"{job}: {state}")
 
 
+def print_specs(specs: Sequence[Spec], *, in_full: bool) -> None:
+    """List names and descriptions; in full, what is known of encoders without loading them."""
+    encoders = [spec for spec in specs if isinstance(spec, EncoderSpec)]
+    if in_full:
+        from tabulate import tabulate
+
+        click.echo(tabulate([_row(spec) for spec in encoders], headers="keys", disable_numparse=True))
+        return
+    width = max((len(spec.name) for spec in specs), default=0)
+    for spec in specs:
+        click.echo(f"  {spec.name:<{width}}  {spec.description}")
+
+
+def _row(spec: EncoderSpec) -> dict[str, str]:
+    return {
+        "name": spec.name,
+        "parameters": f"{spec.n_parameters:,}" if spec.n_parameters else "",
+        "Hz": str(spec.sample_rate or ""),
+        "frames/s": f"{spec.frame_rate:.4g}" if spec.frame_rate else "",
+        "dims": str(spec.n_dims or ""),
+        "licence": spec.license,
+        "of weights": spec.weights_license,
+        "here": "yes" if spec.missing() is None else "no",
+    }
+
+
 def print_encoder(spec: EncoderSpec) -> None:
-    """Show what an encoder is, once it is loaded."""
+    """Show what an encoder is, once it is loaded; or what is missing."""
+    missing = spec.missing()
+    if missing is not None:
+        click.echo(f"missing: {missing}")
+        return
     encoder = spec.load("cpu")
     click.echo(f"parameters: {encoder.n_parameters if encoder.n_parameters is not None else 'none'}")
     click.echo(f"sample rate: {encoder.sample_rate} Hz")

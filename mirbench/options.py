@@ -52,6 +52,13 @@ def size_option(command: F) -> F:
     )
 
 
+def trust_option(command: F) -> F:
+    """Add --trust-remote-code."""
+    return click.option(
+        "--trust-remote-code", is_flag=True, help="Run code that lies beside an encoder's weights; read it before."
+    )(command)
+
+
 def workers_option(command: F) -> F:
     """Add --workers."""
     return click.option("--workers", type=click.IntRange(min=1), help="Processes and threads; default: one a core.")(

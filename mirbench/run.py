@@ -43,6 +43,8 @@ class Settings:
         Where `records/` lies.
     seed
         Of the bootstrap; nothing else in the standard protocol is random.
+    trust_remote_code
+        Whether code that lies beside weights may run.
     options
         Of tasks, by name; each task takes those that it has.
     """
@@ -54,6 +56,7 @@ class Settings:
     batch_size: int = 16
     seed: int = 0
     size: str = "default"
+    trust_remote_code: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
 
     def request(self, task: TaskSpec) -> DatasetRequest:
@@ -151,7 +154,10 @@ def make_plan(
     task_specs = [plugins.tasks[name] for name in _expand(tasks, plugins.tasks.names)]
     absent: dict[str, str] = {}
     references = _expand(encoders, _with_weights(plugins.encoders, absent) if "all" in encoders else [])
-    encoder_specs = [find_encoder(plugins.encoders, reference, settings.home) for reference in references]
+    encoder_specs = [
+        find_encoder(plugins.encoders, reference, settings.home, trust_remote_code=settings.trust_remote_code)
+        for reference in references
+    ]
     _require_different_names(encoder_specs)
     if not task_specs or not encoder_specs:
         raise UsageError("nothing to do: name at least one encoder and one task")
@@ -228,13 +234,14 @@ def _datasets_of(
 
 
 def _with_weights(encoders: Catalog[EncoderSpec], absent: dict[str, str]) -> list[str]:
-    """Name the encoders that need nothing; note the others."""
+    """Name the encoders that are ready to run; note what the others need."""
+    families = {spec.name for spec in encoders.specs() if spec.load_named is not None}
     absent |= {
-        spec.name: f"its weights must be given: --encoder {spec.name}@FILE"
+        spec.name: missing
         for spec in encoders.specs()
-        if not spec.has_weights
+        if spec.name not in families and (missing := spec.missing()) is not None
     }
-    return [name for name in encoders.names if name not in absent]
+    return [name for name in encoders.names if name not in {*absent, *families}]
 
 
 def _present(plugins: Plugins, task: TaskSpec, settings: Settings, absent: dict[str, str]) -> list[DatasetSpec]:

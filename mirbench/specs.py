@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from mirbench.domain import Clip, Dataset, Encoder, Task
 
 
+def nothing_missing() -> None:
+    """Say that all is here."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncoderSpec:
     """An encoder that can be loaded.
@@ -24,24 +28,39 @@ class EncoderSpec:
     load_from
         Called with the device and a file or folder of other weights, or None for an untrained network (the same at
         every call). None where the encoder has no other weights.
-    has_weights
-        Whether `load` finds weights without further ado. Where not, "all" encoders leaves it out.
+    load_named
+        Of a family of encoders, `NAME:REFERENCE`: called with the device, the reference, and whether the user trusts
+        code that lies beside weights. None for a single encoder.
+    missing
+        Called without loading anything; says what is not on this machine and what to do about it, or gives None. "all"
+        encoders leaves out what is missing.
     pretrain
         Trains a network of this kind; see `mirbench pretrain`. None where mirbench cannot.
     labelled_by
         Name of the task whose references its training needs; empty where it needs none.
+    n_parameters, sample_rate, frame_rate, n_dims
+        For lists: parameters of the network, Hz, frames a second, dims of a frame. None: not known before it is loaded.
+        A conformance check compares them with the loaded encoder.
     license
-        Of the code, and of the weights where they have their own.
+        Of the code.
+    weights_license
+        Of the weights; empty where there are none.
     """
 
     name: str
     load: "Callable[[str], Encoder]"
     load_from: "Callable[[str, Path | None], Encoder] | None" = None
-    has_weights: bool = True
+    load_named: "Callable[[str, str, bool], Encoder] | None" = None
+    missing: Callable[[], str | None] = nothing_missing
     pretrain: "Callable[[PretrainRequest], None] | None" = None
     labelled_by: str = ""
+    n_parameters: int | None = None
+    sample_rate: int | None = None
+    frame_rate: float | None = None
+    n_dims: int | None = None
     description: str = ""
     license: str = "unknown"
+    weights_license: str = ""
     citation: str = ""
 
 

@@ -1,4 +1,8 @@
-"""Other weights for an encoder: `NAME@WEIGHTS`, where WEIGHTS is a file, a URL, `hf://ORG/REPO/FILE`, or `random`."""
+"""Encoders by reference.
+
+`NAME@WEIGHTS` is an encoder with other weights: a file, a URL, `hf://ORG/REPO/FILE`, or `random`. `FAMILY:REFERENCE` is
+one of a family, such as `hf:ORG/NAME`.
+"""
 
 import dataclasses
 import hashlib
@@ -10,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from mirbench.download import fetch
 from mirbench.errors import MirbenchError, UsageError, WeightsError
 from mirbench.plugins import Catalog
-from mirbench.specs import EncoderSpec
+from mirbench.specs import EncoderSpec, nothing_missing
 
 if TYPE_CHECKING:
     from mirbench.domain import Encoder
@@ -20,24 +24,33 @@ HUB = "hf://"
 CHECKSUM = "sha256="
 
 
-def find_encoder(catalog: Catalog[EncoderSpec], reference: str, home: Path) -> EncoderSpec:
+def find_encoder(
+    catalog: Catalog[EncoderSpec], reference: str, home: Path, *, trust_remote_code: bool = False
+) -> EncoderSpec:
     """Look up an encoder, with other weights where the reference names some.
 
     Parameters
     ----------
     reference
-        `NAME` or `NAME@WEIGHTS`; see `find_weights`. `NAME@random` is the network untrained.
+        `NAME`, `FAMILY:REFERENCE` or `NAME@WEIGHTS`; see `find_weights`. `NAME@random` is the network untrained.
     home
         Where downloaded weights are kept. Nothing is downloaded before the encoder is loaded.
+    trust_remote_code
+        Whether code that lies beside weights may run.
 
     Raises
     ------
     UsageError
         If there is no such encoder, it takes no other weights, or a local file is not there.
     """
+    family, colon, member = reference.partition(":")
+    if colon and "@" not in family:
+        return _of_family(catalog[family], member, trust_remote_code)
     name, at, weights = reference.partition("@")
     spec = catalog[name]
     if not at:
+        if spec.load_named is not None:
+            raise UsageError(f"encoder {name!r} is a family; name one of it: {spec.description}")
         return spec
     if spec.load_from is None:
         others = ", ".join(other.name for other in catalog.specs() if other.load_from is not None)
@@ -51,7 +64,9 @@ def find_encoder(catalog: Catalog[EncoderSpec], reference: str, home: Path) -> E
         name=f"{name}@{_short(weights)}",
         load=partial(_load, spec, weights, home),
         load_from=None,
-        license=spec.license if weights == RANDOM else f"{spec.license}; {_short(weights)}: its publisher's",
+        missing=nothing_missing,
+        n_parameters=None,
+        weights_license="" if weights == RANDOM else "their publisher's",
         description=f"{'NOT TRAINED: ' if weights == RANDOM else ''}{spec.description.split(';')[0]}",
     )
 
@@ -86,6 +101,25 @@ def find_weights(reference: str, home: Path) -> Path:
     except MirbenchError as error:
         raise WeightsError(f"weights cannot be downloaded: {error}") from error
     return path
+
+
+def _of_family(spec: EncoderSpec, member: str, trust_remote_code: bool) -> EncoderSpec:
+    if spec.load_named is None or not member:
+        raise UsageError(f"{spec.name}:{member}: {'name one of the family' if spec.load_named else 'not a family'}")
+    title = Path(member).resolve().name if Path(member).exists() else member
+    return dataclasses.replace(
+        spec,
+        name=f"{spec.name}:{title}",
+        load=partial(_load_named, spec, member, trust_remote_code),
+        load_named=None,
+        missing=nothing_missing,
+        weights_license="their publisher's",
+    )
+
+
+def _load_named(spec: EncoderSpec, member: str, trust_remote_code: bool, device: str) -> "Encoder":
+    assert spec.load_named is not None
+    return spec.load_named(device, member, trust_remote_code)
 
 
 def _load(spec: EncoderSpec, weights: str, home: Path, device: str) -> "Encoder":

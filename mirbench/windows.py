@@ -18,7 +18,7 @@ class WindowFeatures:
     """What a network heard in a batch of windows."""
 
     frames: Float[torch.Tensor, "batch layer time dim"]
-    tokens: Mapping[str, Float[torch.Tensor, "batch layer dim"]] = field(default_factory=dict)
+    tokens: Mapping[str, Float[torch.Tensor, "batch _layer _dim"]] = field(default_factory=dict)
 
 
 class WindowedEncoder(Encoder):
@@ -30,7 +30,8 @@ class WindowedEncoder(Encoder):
     - Consecutive windows start `n_frames - overlap` frames apart; where windows overlap, frames are averaged.
     - The last window is moved back so that it ends inside the clip; fewer than `hop_length` samples stay unheard.
     - A clip shorter than a window is padded with zeros; frames centred in the padding are dropped. Tokens still
-      hear the padding.
+      hear the padding. Where the network takes other lengths, too, set `shortest`: such a clip is then a window of its
+      own length, padded only to the shortest.
     - A clip's tokens are the mean over its windows.
 
     Attributes
@@ -41,6 +42,8 @@ class WindowedEncoder(Encoder):
         Frames that the network returns for a window.
     overlap
         In frames.
+    shortest
+        In samples: the shortest window that the network takes; None where it takes one length only.
     device
         Where windows are put before they are encoded.
     """
@@ -50,11 +53,16 @@ class WindowedEncoder(Encoder):
     offset: float
     n_frames: int
     overlap: int = 0
+    shortest: int | None = None
     device: str = "cpu"
 
     @abstractmethod
     def encode_windows(self, windows: Float32[torch.Tensor, "batch samples"]) -> WindowFeatures:
         """Run the network; called under `torch.inference_mode`."""
+
+    def prepared(self, audio: Audio) -> Audio:
+        """Change a whole clip before it is cut, such as its level; the length stays. The input must not be modified."""
+        return audio
 
     def encode(self, audio: Audio) -> Features:
         """Turn one clip into features."""
@@ -65,9 +73,12 @@ class WindowedEncoder(Encoder):
         open_clips: deque[_OpenClip] = deque()
         waiting: list[tuple[_OpenClip, int]] = []
         for audio in clips:
-            clip = _OpenClip(len(audio), self.starts(len(audio)), self._padded(audio))
+            clip = _OpenClip(len(audio), self.starts(len(audio)), self._padded(self.prepared(audio)))
             open_clips.append(clip)
-            for start in clip.starts:
+            is_short = len(clip.audio) < self.window_length
+            if is_short:
+                self._encode_waiting([(clip, 0)])
+            for start in [] if is_short else clip.starts:
                 waiting.append((clip, start))
                 if len(waiting) == batch_size:
                     self._encode_waiting(waiting)
@@ -86,7 +97,7 @@ class WindowedEncoder(Encoder):
         return [*range(0, last, step), last]
 
     def _padded(self, audio: Audio) -> Audio:
-        missing = max(0, self.window_length - len(audio))
+        missing = max(0, (self.shortest or self.window_length) - len(audio))
         return np.pad(audio, (0, missing)) if missing else audio
 
     def _encode_waiting(self, waiting: "list[tuple[_OpenClip, int]]") -> None:
@@ -95,7 +106,8 @@ class WindowedEncoder(Encoder):
             heard = self.encode_windows(torch.from_numpy(batch).to(self.device))
         frames = heard.frames.float().cpu().numpy()
         tokens = {name: token.float().cpu().numpy() for name, token in heard.tokens.items()}
-        if frames.ndim != 4 or frames.shape[2] != self.n_frames:
+        is_short = batch.shape[1] < self.window_length
+        if frames.ndim != 4 or (frames.shape[2] != self.n_frames and not is_short):
             raise EncoderError(
                 f"encode_windows returned frames of shape {frames.shape}; expected [batch, layer, {self.n_frames}, dim]"
             )
@@ -104,16 +116,17 @@ class WindowedEncoder(Encoder):
             clip.tokens.append({name: token[row] for name, token in tokens.items()})
 
     def _stitch(self, clip: "_OpenClip") -> Features:
-        n_frames = clip.starts[-1] // self.hop_length + self.n_frames
-        n_layers, _, n_dims = clip.frames[0].shape
+        n_layers, n_in_window, n_dims = clip.frames[0].shape
+        n_frames = clip.starts[-1] // self.hop_length + n_in_window
         total = np.zeros((n_layers, n_frames, n_dims), dtype=np.float32)
         count = np.zeros((n_frames, 1), dtype=np.float32)
         for start, frames in zip(clip.starts, clip.frames, strict=True):
-            place = slice(start // self.hop_length, start // self.hop_length + self.n_frames)
+            place = slice(start // self.hop_length, start // self.hop_length + n_in_window)
             total[:, place] += frames
             count[place] += 1
-        centres = self.offset + np.arange(n_frames) * self.hop_length
-        inside = centres < max(clip.n_samples, self.offset + 1)
+        first = self.offset if self.offset < clip.n_samples else clip.n_samples / 2  # of a clip that ends before it
+        centres = first + np.arange(n_frames) * self.hop_length
+        inside = centres < max(clip.n_samples, first + 1)
         return Features(
             frames=(total / count)[:, inside],
             times=centres[inside] / self.sample_rate,

@@ -34,7 +34,7 @@ ORDER = (
 RANK = {module: (row, column) for row, line in enumerate(ORDER) for column, module in enumerate(line)}
 MODULES = sorted((ROOT / "mirbench").rglob("*.py"))
 PLUGINS = sorted(path for root in ("plugins", "tasks") for path in (ROOT / root).rglob("*.py"))
-LIBRARIES = {"mirbench_ssl"}
+LIBRARIES = {"mirbench_hub", "mirbench_ssl"}
 
 
 def imports(path):

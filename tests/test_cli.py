@@ -159,7 +159,7 @@ def test_all_leaves_out_encoders_without_weights_and_says_so(mirbench, recording
     words = ("run", "--encoder", "all", "--task", "key", "--data", recordings, "--dry-run")
     code, out, err = mirbench(*words)
     assert code == 0
-    assert "left out: semitone: its weights must be given: --encoder semitone@FILE" in err
+    assert "left out: semitone: no weights of it ship; give some: --encoder semitone@FILE" in err
     assert "semitone" not in out
 
 

@@ -160,7 +160,7 @@ def test_the_name_is_short_and_the_licence_the_publishers(tmp_path: Path) -> Non
     for reference in (f"mt2@{weights}", "mt2@https://example.org/folder/mine.safetensors?raw=1"):
         spec: EncoderSpec = find_encoder(ENCODERS, reference, tmp_path)
         assert spec.name == "mt2@mine.safetensors"
-        assert "its publisher's" in spec.license
+        assert spec.weights_license == "their publisher's"
 
 
 def test_what_is_not_trained_is_not_replaced_by_random_weights(tmp_path: Path) -> None:

@@ -83,3 +83,27 @@ def test_a_network_that_returns_another_number_of_frames_is_refused():
 
     with pytest.raises(Exception, match="expected \\[batch, layer, 10, dim\\]"):
         Wrong().encode(ramp(1.0))
+
+
+class AnyLength(Centres):
+    shortest = 2 * HOP
+
+    def prepared(self, audio):
+        return audio - 1
+
+    def encode_windows(self, windows):
+        self.batches.append(windows.shape)
+        n_frames = windows.shape[1] // HOP
+        frames = windows[:, : n_frames * HOP].reshape(len(windows), 1, n_frames, HOP).mean(-1, keepdim=True)
+        return WindowFeatures(frames=frames, tokens={"mean": frames.mean(2)})
+
+
+def test_a_short_clip_is_a_window_of_its_own_where_the_network_takes_any_length():
+    encoder = AnyLength()
+    clips = [ramp(1.0), ramp(0.42), ramp(2.0), ramp(0.05)]
+    long, short, longer, shortest = encoder.encode_all(clips, batch_size=3)
+    assert encoder.batches == [(1, 420), (3, 1000), (1, 200)]
+    for features in (long, short, longer):
+        np.testing.assert_allclose(features.frames[0, :, 0] + 1, features.times - 0.5 / RATE, atol=1e-5)
+    assert (len(long.times), len(short.times)) == (10, 4)
+    np.testing.assert_allclose(shortest.times, [0.05])

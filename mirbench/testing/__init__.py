@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, Spec
 from mirbench.testing.checks import Check, CheckFailed
 from mirbench.testing.dataset_checks import DATASET_CHECKS
-from mirbench.testing.encoder_checks import ENCODER_CHECKS, check_fingerprint_is_stable
+from mirbench.testing.encoder_checks import (
+    ENCODER_CHECKS,
+    check_fingerprint_is_stable,
+    check_says_what_it_is,
+)
 from mirbench.testing.task_checks import TASK_CHECKS, with_labels
 
 if TYPE_CHECKING:
@@ -35,7 +39,8 @@ def checks_of(
     if isinstance(spec, EncoderSpec):
         loaded = _once(partial(spec.load, device))
         checks = [_check(check, loaded) for check in ENCODER_CHECKS]
-        return [*checks, Check("check_fingerprint_is_stable", partial(check_fingerprint_is_stable, spec, device))]
+        of_spec = (check_fingerprint_is_stable, check_says_what_it_is)
+        return [*checks, *(Check(check.__name__, partial(check, spec, device)) for check in of_spec)]
     if isinstance(spec, DatasetSpec):
         if request is None or task is None:
             raise TypeError("the checks of a data set need a request and a task")

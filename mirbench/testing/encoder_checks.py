@@ -157,6 +157,25 @@ def check_fingerprint_is_stable(spec: EncoderSpec, device: str = "cpu") -> None:
     )
 
 
+def check_says_what_it_is(spec: EncoderSpec, device: str = "cpu") -> None:
+    """What the spec says for lists is so once the encoder is loaded."""
+    encoder = spec.load(device)
+    features = encoder.encode(noise(encoder, 10.0))
+    frame_rate = (len(features.times) - 1) / (features.times[-1] - features.times[0]) if len(features.times) > 1 else 0
+    found = {
+        "n_parameters": encoder.n_parameters,
+        "sample_rate": encoder.sample_rate,
+        "frame_rate": frame_rate,
+        "n_dims": features.frames.shape[2],
+    }
+    for name, value in found.items():
+        said = getattr(spec, name)
+        require(
+            said is None or (value is not None and abs(said - value) <= 1e-3 * value),
+            f"the spec says {name} is {said}, but it is {value}",
+        )
+
+
 ENCODER_CHECKS = (
     check_shapes_and_types,
     check_times_are_regular_and_inside,

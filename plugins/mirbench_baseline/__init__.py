@@ -43,6 +43,9 @@ def mirbench_encoders() -> Iterator[EncoderSpec]:
     yield EncoderSpec(
         name="chroma",
         load=load_chroma,
+        sample_rate=22050,
+        frame_rate=22050 / 1024,
+        n_dims=12,
         description="constant-Q chroma: 12 pitch classes, 21.5 frames/s",
         license="MIT",
         citation="Fujishima, Realtime chord recognition of musical sound, ICMC 1999",
@@ -50,6 +53,9 @@ def mirbench_encoders() -> Iterator[EncoderSpec]:
     yield EncoderSpec(
         name="logmel",
         load=load_logmel,
+        sample_rate=22050,
+        frame_rate=22050 / 512,
+        n_dims=128,
         description="log mel spectrogram: 128 bands, 43 frames/s",
         license="MIT",
         citation="Slaney, Auditory Toolbox, Interval Research 1998-010",
@@ -57,6 +63,9 @@ def mirbench_encoders() -> Iterator[EncoderSpec]:
     yield EncoderSpec(
         name="mfcc",
         load=load_mfcc,
+        sample_rate=22050,
+        frame_rate=22050 / 512,
+        n_dims=20,
         description="mel-frequency cepstrum: 20 coefficients, 43 frames/s",
         license="MIT",
         citation="Davis and Mermelstein, IEEE Trans. ASSP 28(4), 1980",
@@ -64,6 +73,10 @@ def mirbench_encoders() -> Iterator[EncoderSpec]:
     yield EncoderSpec(
         name="random",
         load=load_random,
+        n_parameters=1_791_936,
+        sample_rate=16000,
+        frame_rate=25.0,
+        n_dims=192,
         description="NOT TRAINED: a small transformer with random weights (seed 0), the floor for trained encoders",
         license="MIT",
     )

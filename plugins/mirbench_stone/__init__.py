@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirbench import EncoderSpec, hookimpl
+from mirbench.specs import nothing_missing
 
 if TYPE_CHECKING:
     import click
@@ -39,6 +40,11 @@ def pretrain(request: "PretrainRequest") -> None:
     train(request)
 
 
+def semitone_is_missing() -> str:
+    """Say that no weights of Semi-TONE ship."""
+    return "no weights of it ship; give some: --encoder semitone@FILE"
+
+
 @hookimpl
 def mirbench_encoders() -> Iterator[EncoderSpec]:
     """Offer the three."""
@@ -55,11 +61,16 @@ def mirbench_encoders() -> Iterator[EncoderSpec]:
             name=model,
             load=partial(load, model=model),
             load_from=partial(load_from, model=model),
-            has_weights=model != "semitone",
+            missing=nothing_missing if model != "semitone" else semitone_is_missing,
             pretrain=pretrain,
             labelled_by="key" if model == "semitone" else "",
             description=description,
-            license="code MIT; weights MIT",
+            n_parameters=89_952 if model == "stone" else 47_284,
+            sample_rate=22050,
+            frame_rate=22050 / 512 / 8,
+            n_dims=480,
+            license="MIT",
+            weights_license="MIT" if model != "semitone" else "",
             citation=citation,
         )
 

@@ -49,7 +49,12 @@ def mirbench_encoders() -> Iterator[EncoderSpec]:
             load_from=partial(load_from, model=model),
             pretrain=pretrain,
             description=description,
-            license="code MIT; weights MIT",
+            n_parameters=1_829_440 if model == "vit1d" else 1_837_116,
+            sample_rate=16000,
+            frame_rate=31.25,
+            n_dims=192,
+            license="MIT",
+            weights_license="MIT",
             citation="Kong et al., Emergent musical properties of a transformer under contrastive self-supervised "
             "learning, ISMIR 2025, arXiv:2506.23873",
         )

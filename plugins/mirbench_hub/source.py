@@ -1,0 +1,152 @@
+"""A pretrained model: a folder on this machine, or a repository of the Hugging Face hub."""
+
+import json
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mirbench.errors import WeightsError
+
+CONFIGURATION = "config.json"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model is.
+
+    Attributes
+    ----------
+    name
+        A folder, or ORG/NAME on the hub.
+    revision
+        Branch, tag or commit on the hub.
+    trust_remote_code
+        Whether code that lies beside the weights may run: only if the user says so.
+    extra
+        The optional dependencies of mirbench that loading it needs, for messages.
+    """
+
+    name: str
+    revision: str | None = None
+    trust_remote_code: bool = False
+    extra: str = field(default="transformers", kw_only=True)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder."""
+        return Path(self.name).is_dir()
+
+    @property
+    def title(self) -> str:
+        """A short name for tables."""
+        return Path(self.name).resolve().name if self.is_local else self.name
+
+    def configuration(self) -> dict[str, Any]:
+        """Read `config.json`.
+
+        Raises
+        ------
+        WeightsError
+            If it cannot be had.
+        """
+        if self.is_local:
+            path = Path(self.name) / CONFIGURATION
+            if not path.is_file():
+                raise WeightsError(
+                    f"{self.name}: no {CONFIGURATION} there; expected a folder that save_pretrained wrote"
+                )
+        else:
+            path = Path(self._attempt(self._download))
+        try:
+            found = json.loads(path.read_text())
+        except ValueError as error:
+            raise WeightsError(f"{path}: not JSON ({error})") from error
+        if not isinstance(found, dict):
+            raise WeightsError(f"{path}: expected an object of settings, found a {type(found).__name__}")
+        return found
+
+    def load(self, cls: Any, **options: Any) -> Any:
+        """Call `cls.from_pretrained`.
+
+        Raises
+        ------
+        WeightsError
+            If something is missing.
+        """
+        if self.revision:
+            options["revision"] = self.revision
+        return self._attempt(
+            lambda: cls.from_pretrained(
+                self.name, local_files_only=self.is_local, trust_remote_code=self.trust_remote_code, **options
+            )
+        )
+
+    def load_network(self, cls: Any, may_be_missing: Collection[str] = (), **options: Any) -> Any:
+        """Load a network in single precision, all of whose weights are there.
+
+        Parameters
+        ----------
+        may_be_missing
+            Names of parameters that are not used here, such as the vector that stands for masked frames.
+
+        Raises
+        ------
+        WeightsError
+            If weights are missing or have other shapes: they would be random.
+        """
+        import torch
+
+        network, info = self.load(cls, dtype=torch.float32, output_loading_info=True, **options)
+        unused = set(info["missing_keys"]) & set(may_be_missing)
+        for name in unused:
+            network.get_parameter(name).data.zero_()  # else they would be random
+        missing = sorted(set(info["missing_keys"]) - unused)
+        wrong = missing + [str(key) for key in info.get("mismatched_keys", ())] + list(info.get("error_msgs", ()))
+        if wrong:
+            raise WeightsError(
+                f"{self.name}: {len(wrong)} weights are missing or do not fit {cls.__name__}, such as {wrong[0]}"
+            )
+        return network.eval()
+
+    def _download(self) -> str:
+        from huggingface_hub import hf_hub_download
+
+        return str(hf_hub_download(self.name, CONFIGURATION, revision=self.revision))
+
+    def _attempt(self, action: Callable[[], T]) -> T:
+        require_transformers(self.extra)
+        from huggingface_hub.errors import HFValidationError
+
+        try:
+            return action()
+        except HFValidationError as error:
+            raise WeightsError(f"{self.name!r} is neither a folder nor ORG/NAME of the Hugging Face hub") from error
+        except (OSError, ValueError, ImportError) as error:  # what transformers raises for all that is not to be had
+            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise WeightsError(f"{self.name}: {reason}{'' if self.is_local else self._hint()}") from error
+
+    def _hint(self) -> str:
+        at = f" --revision {self.revision}" if self.revision else ""
+        return (
+            f"; offline? On a machine with network run 'hf download {self.name}{at} --local-dir FOLDER' and give the "
+            "FOLDER instead"
+        )
+
+
+def is_cached(repository: str) -> bool:
+    """Tell whether a repository's configuration is in the hub's cache; weights come with it."""
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return False
+    return isinstance(try_to_load_from_cache(repository, CONFIGURATION), str)
+
+
+def require_transformers(extra: str) -> None:
+    """Raise WeightsError, saying what to install, if transformers is not there."""
+    try:
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise WeightsError(f"transformers is not installed; run: pip install 'mirbench-audio[{extra}]'") from error
