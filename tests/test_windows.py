@@ -100,10 +100,11 @@ class AnyLength(Centres):
 
 def test_a_short_clip_is_a_window_of_its_own_where_the_network_takes_any_length():
     encoder = AnyLength()
-    clips = [ramp(1.0), ramp(0.42), ramp(2.0), ramp(0.05)]
+    clips = [ramp(1.0), ramp(0.42), ramp(2.0), ramp(0.06)]
     long, short, longer, shortest = encoder.encode_all(clips, batch_size=3)
     assert encoder.batches == [(1, 420), (3, 1000), (1, 200)]
     for features in (long, short, longer):
         np.testing.assert_allclose(features.frames[0, :, 0] + 1, features.times - 0.5 / RATE, atol=1e-5)
     assert (len(long.times), len(short.times)) == (10, 4)
     np.testing.assert_allclose(shortest.times, [0.05])
+    np.testing.assert_allclose(encoder.encode(ramp(0.04)).times, [0.02])  # shorter than the first centre
