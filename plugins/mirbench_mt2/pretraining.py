@@ -3,11 +3,11 @@
 Which segment plays which role, and the schedule, are not published. Here two segments of a track, A and B, make three
 views, as in STONE: A, A transposed, B; the contrastive pair is A and B.
 
-The mel branch cannot be transposed by cropping: beside the mel frames of the same segment, or of any segment in the
-same key, the crop of the constant-Q branch can be read off the difference between the two, and the equivariant task is
-solved without hearing any tonality (so trained, the loss fell to 0.33). Therefore the mel frames of a view are another
-track's here, the same one for A and for B. And the constant-Q views are disguised
-(`mirbench_ssl.frontends.disguised`).
+The mel branch cannot be transposed by cropping. Beside the mel frames of the same segment, the crop of the constant-Q
+branch can be read off the difference between the two, and the equivariant task is solved without hearing any tonality:
+so trained for 800 steps, the loss fell to 0.33, below the 0.58 of a network without mel branch, while a linear probe
+found much less of the key in the equivariant token (cross-entropy on validation 1.00 against 0.24). Therefore the mel
+frames of a view are another track's here, the same one for A and for B.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ import torch
 
 from mirbench.specs import PretrainRequest
 from mirbench_mt2.network import N_FRAMES, Mt2
-from mirbench_ssl.frontends import MT2_FRONT_END, crops, disguised, mel_of, vqt_of
+from mirbench_ssl.frontends import MT2_FRONT_END, crops, mel_of, vqt_of
 from mirbench_ssl.losses import equivariance, nt_xent, pairing_at
 from mirbench_ssl.recipe import ALONE, TRANSFORMER_SCHEDULE, Objective, Recipe, whole_number
 from mirbench_ssl.segments import Batch
@@ -38,7 +38,7 @@ class Mt2Objective(Objective):
         vqt = [crops(first, batch.crop), crops(first, batch.crop + batch.shift), crops(second, batch.crop)]
         mel_first, mel_second = (mel_of(segment).roll(1, dims=0) for segment in (batch.first, batch.second))
         mel = torch.cat([mel_first, mel_first, mel_second])
-        scores, tokens = self.network(disguised(torch.cat(vqt)).to(self.device), mel.to(self.device), self.n_kept)
+        scores, tokens = self.network(torch.cat(vqt).to(self.device), mel.to(self.device), self.n_kept)
         profile, moved, other_profile = scores.float().softmax(dim=-1).chunk(3)
         shift, pairing = batch.shift.to(self.device), pairing_at(step, self.alone)
         cpsd = equivariance(profile, moved, other_profile, shift, pairing=pairing)

@@ -4,8 +4,6 @@ Levels are computed once for a whole track and cut into segments later: but for 
 the same as computing them segment by segment.
 """
 
-import math
-
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
@@ -20,7 +18,6 @@ N_FFT = 1024
 HIGHEST_MEL_HZ = 11025.0  # above half the sample rate: 11 of the 128 filters are empty, as published
 FLOOR = 1e-10
 VQT_RANGE, MEL_RANGE = 80.0, 100.0  # decibels below the loudest; torchaudio's AmplitudeToDB(top_db=...) there
-EQUALISER_DEVIATION = 10 / 2 / VQT_RANGE  # 10 dB are 5 of its "decibels"
 VERSION = 1  # raise whenever the numbers change
 
 
@@ -139,25 +136,6 @@ def crops(
 ) -> Float[torch.Tensor, "batch kept time"]:
     """Crop every spectrogram at a place of its own."""
     return torch.stack([crop(one, int(start), n_bins) for one, start in zip(spectrograms, starts, strict=True)])
-
-
-def disguised(views: Float[torch.Tensor, "batch 84 time"]) -> Float[torch.Tensor, "batch 84 time"]:
-    """Give each view an equaliser and band limits of its own, at random, so that nobody can tell where it was cropped.
-
-    Ours. A linear map of a frame knows one bin from another, and music is silent below some 40 Hz: a transformer can
-    read the crop off the spectrum's edges and envelope. An MT2 so trained had a lower loss (0.37) than a network that
-    hears tonality (0.58), and a head whose classes had nothing to do with keys. Up to an octave is silenced at either
-    end; the equaliser is three cosines with deviations of 10 dB.
-    """
-    n_views, n_bins, _ = views.shape
-    place = (torch.arange(n_bins) + 0.5) / n_bins
-    waves = torch.stack([torch.cos(math.pi * number * place) for number in (1, 2, 3)])
-    gains = EQUALISER_DEVIATION * torch.randn(n_views, len(waves)) @ waves
-    low, high = torch.randint(0, 13, (2, n_views, 1))
-    bins = torch.arange(n_bins)
-    is_silent = (bins < low) | (bins >= n_bins - high)
-    floor = views.amin(dim=(1, 2), keepdim=True)
-    return torch.where(is_silent[..., None], floor, views + gains[..., None])
 
 
 def mel_of(levels: Float[torch.Tensor, "batch level time"]) -> Float[torch.Tensor, "batch 128 time"]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 
 from mirbench.specs import PretrainRequest
-from mirbench_ssl.frontends import MT2_FRONT_END, crops, disguised, mel_of, vqt_of
+from mirbench_ssl.frontends import MT2_FRONT_END, crops, mel_of, vqt_of
 from mirbench_ssl.losses import equivariance, nt_xent, pairing_at
 from mirbench_ssl.recipe import ALONE, TRANSFORMER_SCHEDULE, Objective, Recipe, whole_number
 from mirbench_ssl.segments import Batch
@@ -44,7 +44,7 @@ class EquivariantObjective(Objective):
         """Compute the loss."""
         first, second = vqt_of(batch.first), vqt_of(batch.second)
         views = [crops(first, batch.crop), crops(first, batch.crop + batch.shift), crops(second, batch.crop)]
-        scores = self.network.scores(disguised(torch.cat(views)).to(self.device), self.n_kept)
+        scores = self.network.scores(torch.cat(views).to(self.device), self.n_kept)
         first_profile, moved, second_profile = scores.float().softmax(dim=-1).chunk(3)
         shift, pairing = batch.shift.to(self.device), pairing_at(step, self.alone)
         return {"loss": equivariance(first_profile, moved, second_profile, shift, pairing=pairing)}

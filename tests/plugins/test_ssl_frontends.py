@@ -4,17 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mirbench_ssl.frontends import (
-    MT2_FRONT_END,
-    STONE_FRONT_END,
-    MelLevels,
-    VqtLevels,
-    crop,
-    crops,
-    disguised,
-    mel_of,
-    vqt_of,
-)
+from mirbench_ssl.frontends import MT2_FRONT_END, STONE_FRONT_END, MelLevels, VqtLevels, crop, crops, mel_of, vqt_of
 from mirbench_ssl.vqt import Vqt
 
 SAMPLE_RATES = (22050, 16000)
@@ -85,19 +75,3 @@ def test_cropping_higher_moves_the_sound_down() -> None:
     assert both[:, :, 0].argmax(dim=1).tolist() == [50, 35]
     with pytest.raises(ValueError, match="84 bins from 16"):
         crop(spectrogram, 16)
-
-
-def test_a_disguise_hides_ends_and_envelope_and_leaves_time_alone() -> None:
-    torch.manual_seed(0)
-    time = torch.rand(1, 1, 50)
-    views = (torch.linspace(0.2, 0.9, 84)[None, :, None] + 0.1 * time).repeat(400, 1, 1)
-    changed = disguised(views)
-    assert changed.shape == views.shape
-    gains = changed - views
-    middle = gains[:, 12:-12]
-    assert torch.allclose(middle, middle[..., :1].expand_as(middle), atol=1e-6)
-    assert 0.05 < float(middle[:, 30, 0].std()) < 0.15
-    is_silent = (changed == views.amin(dim=(1, 2), keepdim=True)).all(-1)
-    n_low = is_silent[:, :12].sum(1)
-    assert set(n_low.tolist()) == set(range(13))
-    assert not is_silent[:, 12:-12].any()
