@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from mirbench import Encoder, Features, fingerprint
 from mirbench.domain import Audio
-from mirbench.errors import WeightsError
 from mirbench_packaged.packages import PACKAGES
+from mirbench_packaged.runtimes import fill
 
 PACKAGE = PACKAGES["beatnet"]
 VERSION = 1  # raise whenever the numbers change
@@ -108,10 +108,6 @@ def load(device: str) -> BeatNetEncoder:
     WeightsError
         If the package is not installed, or its weights are another network's.
     """
-    path = PACKAGE.file("BeatNet/models/model_1_weights.pt")
     network = BeatNet()
-    try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except RuntimeError as error:
-        raise WeightsError(f"{path}: {' '.join(str(error).split())}") from error
+    fill(network, PACKAGE.file("BeatNet/models/model_1_weights.pt"))
     return BeatNetEncoder(network, device)

