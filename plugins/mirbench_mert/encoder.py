@@ -43,6 +43,7 @@ def load_published(model: str, repository: str, device: str) -> HiddenStatesEnco
     WeightsError
         If it is not to be had, saying what to run where.
     """
+    require_transformers(EXTRA)
     try:
         return _load(Source(repository, extra=EXTRA), device)
     except WeightsError as error:
