@@ -39,6 +39,23 @@ def test_list_takes_one_kind(mirbench):
     assert "chroma" not in out
 
 
+def test_list_of_encoders_says_what_they_are_and_what_is_here(mirbench):
+    _, out, _ = mirbench("list", "encoders")
+    rows = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    assert rows["mt2"].split() == ["mt2", "1,862,524", "16000", "31.25", "192", "MIT", "MIT", "yes"]
+    assert rows["semitone"].split()[-1] == rows["hf"].split()[-1] == "no"
+    assert "CC-BY-NC-4.0" in rows["mert-95m"]
+
+
+def test_info_says_what_is_missing_instead_of_fetching_it(mirbench):
+    code, out, _ = mirbench("info", "semitone")
+    assert code == 0
+    assert "missing: no weights of it ship; give some: --encoder semitone@FILE" in out
+    code, out, _ = mirbench("info", "mt2")
+    assert "licence of the weights: MIT" in out
+    assert "parameters: 1862524" in out
+
+
 def test_list_names_a_broken_plugin_and_ends_well(mirbench, monkeypatch):
     from importlib.metadata import EntryPoint
 

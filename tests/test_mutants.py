@@ -158,6 +158,17 @@ def test_a_broken_encoder_is_caught(mutant, check):
     assert problems(EncoderSpec(name="mutant", load=lambda device: mutant()))[check]
 
 
+def test_a_spec_that_says_something_else_than_the_encoder_is_caught():
+    honest = Honest()
+    said = {"sample_rate": honest.sample_rate, "n_dims": honest.encode(np.zeros(16000, np.float32)).frames.shape[2]}
+    assert not problems(EncoderSpec(name="honest", load=lambda device: honest, **said))["check_says_what_it_is"]
+    for name, value in said.items():
+        spec = EncoderSpec(name="mutant", load=lambda device: honest, **{**said, name: value + 1})
+        assert f"the spec says {name} is {value + 1}" in problems(spec)["check_says_what_it_is"]
+    spec = EncoderSpec(name="mutant", load=lambda device: honest, n_parameters=7)
+    assert "it is None" in problems(spec)["check_says_what_it_is"]
+
+
 class WrongTarget(KeyTask):
     def target(self, reference, times):
         return np.array((super().target(reference, times) + 7) % 24)
