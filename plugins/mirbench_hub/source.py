@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from mirbench.errors import WeightsError
 
 CONFIGURATION = "config.json"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
 T = TypeVar("T")
 
 
@@ -83,11 +84,16 @@ class Source:
             )
         )
 
-    def load_network(self, cls: Any, may_be_missing: Collection[str] = (), **options: Any) -> Any:
+    def load_network(
+        self, cls: Any, may_be_missing: Collection[str] = (), *, exactly: bool = False, **options: Any
+    ) -> Any:
         """Load a network in single precision, all of whose weights are there.
 
         Parameters
         ----------
+        exactly
+            Whether weights for which the network has no place are an error, too. Most models bring the heads of their
+            training.
         may_be_missing
             Names of parameters that are not used here, such as the vector that stands for masked frames.
 
@@ -104,6 +110,8 @@ class Source:
             network.get_parameter(name).data.zero_()  # else they would be random
         missing = sorted(set(info["missing_keys"]) - unused)
         wrong = missing + [str(key) for key in info.get("mismatched_keys", ())] + list(info.get("error_msgs", ()))
+        if exactly:
+            wrong += sorted(info["unexpected_keys"])
         if wrong:
             raise WeightsError(
                 f"{self.name}: {len(wrong)} weights are missing or do not fit {cls.__name__}, such as {wrong[0]}"
@@ -136,12 +144,13 @@ class Source:
 
 
 def is_cached(repository: str) -> bool:
-    """Tell whether a repository's configuration is in the hub's cache; weights come with it."""
+    """Tell whether a repository's configuration and weights are in the hub's cache."""
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
         return False
-    return isinstance(try_to_load_from_cache(repository, CONFIGURATION), str)
+    here = [isinstance(try_to_load_from_cache(repository, name), str) for name in (CONFIGURATION, *WEIGHTS)]
+    return here[0] and any(here[1:])
 
 
 def require_transformers(extra: str) -> None:

@@ -80,7 +80,7 @@ def _load(source: Source, device: str) -> HiddenStatesEncoder:
     from transformers import HubertModel
 
     configuration = _configuration(source.configuration(), source.name)
-    network = source.load_network(HubertModel, may_be_missing={"masked_spec_embed"}, config=configuration)
+    network = source.load_network(HubertModel, {"masked_spec_embed"}, exactly=True, config=configuration)
     return _encoder(network, device)
 
 

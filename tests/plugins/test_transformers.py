@@ -273,6 +273,25 @@ def test_mert_without_some_of_its_weights_is_refused(tmp_path: Path) -> None:
         load(f"mert-95m@{tmp_path / 'mert'}")
 
 
+def test_mert_with_weights_that_hubert_has_no_place_for_is_refused(tmp_path: Path) -> None:
+    save_mert(tmp_path / "mert")
+    path = tmp_path / "mert" / "pytorch_model.bin"
+    torch.save({**torch.load(path, weights_only=True), "deep.weight": torch.zeros(3)}, path)
+    with pytest.raises(WeightsError, match=r"1 weights are missing or do not fit HubertModel, such as deep\.weight"):
+        load(f"mert-95m@{tmp_path / 'mert'}")
+
+
+def test_mert_is_here_once_its_weights_are_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--m-a-p--MERT-v1-95M"
+    (folder / "snapshots" / "abc").mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("abc")
+    for name, is_missing in (("config.json", True), ("pytorch_model.bin", False)):
+        (folder / "snapshots" / "abc" / name).write_text("{}")
+        assert (ENCODERS["mert-95m"].missing() is not None) is is_missing
+
+
 def test_mert_untrained_has_the_published_size() -> None:
     first, second = load("mert-95m@random"), load("mert-95m@random")
     assert first.n_parameters == ENCODERS["mert-95m"].n_parameters == 94_371_712
