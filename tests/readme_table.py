@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mirbench.leaderboard import latest
+from mirbench.plugins import Plugins
 from mirbench.record import read_records
 
 ROOT = Path(__file__).parents[1]
@@ -21,13 +22,17 @@ def table() -> str:
     results = [result for result in latest(read_records(ROOT / "results" / "records")) if result.is_headline]
     found = {(result.encoder, result.task): result for result in results if not result.options}
     encoders = sorted({encoder for encoder, _ in found})
+    catalog = Plugins().encoders
     best = {task: max(found[encoder, task].value for encoder in encoders) for task in TASKS}
     rows = [
-        f"| encoder | {' | '.join(f'{task}: {metric}' for task, metric in TASKS.items())} |",
-        "|---" * (1 + len(TASKS)) + "|",
+        f"| encoder | parameters | weights | {' | '.join(f'{task}: {metric}' for task, metric in TASKS.items())} |",
+        "|---" * (3 + len(TASKS)) + "|",
     ]
     for encoder in encoders:
-        cells = []
+        name, at, _ = encoder.partition("@")
+        spec = catalog[name]
+        license = "publisher's" if at else spec.weights_license.split(":")[0]
+        cells = [f"{spec.n_parameters:,}" if spec.n_parameters else "", license]
         for task in TASKS:
             result = found[encoder, task]
             value = f"**{result.value:.3f}**" if result.value == best[task] else f"{result.value:.3f}"
