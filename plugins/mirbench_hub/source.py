@@ -133,7 +133,7 @@ class Source:
             raise WeightsError(f"{self.name!r} is neither a folder nor ORG/NAME of the Hugging Face hub") from error
         except (OSError, ValueError, ImportError) as error:  # what transformers raises for all that is not to be had
             reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise WeightsError(f"{self.name}: {reason}{'' if self.is_local else self._hint()}") from error
+            raise WeightsError(f"{self.name}: {reason.rstrip('.')}{'' if self.is_local else self._hint()}") from error
 
     def _hint(self) -> str:
         at = f" --revision {self.revision}" if self.revision else ""
@@ -154,8 +154,9 @@ def is_cached(repository: str) -> bool:
 
 
 def require_transformers(extra: str) -> None:
-    """Raise WeightsError, saying what to install, if transformers is not there."""
+    """Raise WeightsError, saying what to install, if transformers is not there; keep it from drawing progress bars."""
     try:
-        import transformers  # noqa: F401
+        from transformers.utils import logging
     except ImportError as error:
         raise WeightsError(f"transformers is not installed; run: pip install 'mirbench-audio[{extra}]'") from error
+    logging.disable_progress_bar()
