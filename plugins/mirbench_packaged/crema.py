@@ -123,8 +123,10 @@ def spectrogram(audio: Audio) -> Float32[np.ndarray, "2 time 216"]:
             n_bins=N_BINS,
             bins_per_octave=BINS_PER_OCTAVE,
         )
-        levels.append(librosa.amplitude_to_db(np.abs(transform), ref=np.max).T)
-    return np.stack(levels).astype(np.float32)[:, : max(1, len(padded) // HOP_LENGTH)]
+        # A frame more or less comes out, depending on how often librosa has halved the rate on the way.
+        whole = librosa.util.fix_length(np.abs(transform), size=len(padded) // HOP_LENGTH)
+        levels.append(librosa.amplitude_to_db(whole, ref=np.max).T)
+    return np.stack(levels).astype(np.float32)
 
 
 def load(device: str) -> CremaEncoder:

@@ -105,6 +105,14 @@ def test_crema_hears_c_f_g_c() -> None:
         assert set(np.argsort(-pitches[inside].mean(0))[:3]) == {root, (root + 4) % 12, (root + 7) % 12}
 
 
+@needs("crema")
+def test_crema_takes_every_length() -> None:
+    encoder = load("crema")
+    for n_samples in (2000, 131_073, 220_501, 323_585, 661_500, 1_000_003):
+        features = encoder.encode(chords(44100, 0, seconds=n_samples / 44100))
+        assert len(features.times) == max(1, n_samples // 4096)
+
+
 @needs("pesto")
 @needs("crepe")
 @pytest.mark.parametrize("name", ["pesto", "crepe-tiny"])
