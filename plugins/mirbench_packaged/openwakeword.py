@@ -30,6 +30,7 @@ class OpenWakeWord(WindowedEncoder):
     def __init__(self) -> None:
         paths = [PACKAGE.file(f"{FOLDER}/{name}.tflite") for name in ("melspectrogram", "embedding_model")]
         self._mel, self._embedding = map(TfLite, paths)
+        self.n_parameters = self._embedding.n_parameters
         self.fingerprint = fingerprint("OpenWakeWord", VERSION, *(path.read_bytes() for path in paths))
 
     def encode_windows(self, windows: Float32[torch.Tensor, "batch samples"]) -> WindowFeatures:

@@ -35,6 +35,11 @@ class TfLite:
     outputs
         Names of tensors, in the middle of the network as well; None for its own output.
 
+    Attributes
+    ----------
+    n_parameters
+        Constants of the network, in floating point or in eight bits.
+
     Raises
     ------
     WeightsError
@@ -56,6 +61,7 @@ class TfLite:
                 )
         except (ValueError, RuntimeError) as error:
             raise WeightsError(f"{path}: not a network in TensorFlow Lite's format ({error})") from error
+        self.n_parameters = sum(map(self._n_constants, self._interpreter.get_tensor_details()))
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._shape: tuple[int, ...] = ()
         if outputs is None:
@@ -76,6 +82,14 @@ class TfLite:
         self._interpreter.set_tensor(self._input, values.astype(np.float32))
         self._interpreter.invoke()
         return [self._value(details) for details in self._outputs]
+
+    def _n_constants(self, details: Any) -> int:
+        if details["dtype"] not in (np.float32, np.float16, np.int8):
+            return 0
+        try:
+            return int(self._interpreter.get_tensor(details["index"]).size)
+        except ValueError:  # not a constant: it has no values before the network runs
+            return 0
 
     def _value(self, details: Any) -> np.ndarray:
         value = np.array(self._interpreter.get_tensor(details["index"]))

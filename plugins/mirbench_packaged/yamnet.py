@@ -32,6 +32,7 @@ class Yamnet(WindowedEncoder):
     def __init__(self, path: Path) -> None:
         self._network = TfLite(path, (EMBEDDING, SCORES))
         self._filters = torch.from_numpy(mel_filters())
+        self.n_parameters = self._network.n_parameters
         self.fingerprint = fingerprint("Yamnet", VERSION, path.read_bytes())
 
     def encode_windows(self, windows: Float32[torch.Tensor, "batch samples"]) -> WindowFeatures:
