@@ -7,7 +7,8 @@ The mel branch cannot be transposed by cropping. Beside the mel frames of the sa
 branch can be read off the difference between the two, and the equivariant task is solved without hearing any tonality:
 so trained for 800 steps, the loss fell to 0.33, below the 0.58 of a network without mel branch, while a linear probe
 found much less of the key in the equivariant token (cross-entropy on validation 1.00 against 0.24). Therefore the mel
-frames of a view are another track's here, the same one for A and for B.
+frames of a view are another track's here, the same one for A and for B. That alone did not make the token hear keys
+(training/README.md, "What they did not learn").
 """
 
 from collections.abc import Mapping
