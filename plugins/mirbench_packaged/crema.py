@@ -3,6 +3,7 @@
 Nothing in the package's pickles is loaded: what they say of the front end is written here.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch.nn import functional
 from mirbench import Encoder, Features, fingerprint
 from mirbench.domain import Audio
 from mirbench_packaged.packages import PACKAGES
+from mirbench_packaged.runtimes import fill_linear, fill_norm
 
 PACKAGE = PACKAGES["crema"]
 VERSION = 1  # raise whenever the numbers change
@@ -152,18 +154,9 @@ def _fill(network: Crema, path: Path) -> None:
             return torch.from_numpy(np.array(weights[layer][layer][f"{name}:0"], dtype=np.float32))
 
         for number, norm in enumerate(network.norms, 1):
-            layer = f"batch_normalization_{number}"
-            places = {
-                "weight": "gamma",
-                "bias": "beta",
-                "running_mean": "moving_mean",
-                "running_var": "moving_variance",
-            }
-            state = {ours: tensor(layer, theirs) for ours, theirs in places.items()}
-            norm.load_state_dict({**state, "num_batches_tracked": torch.tensor(0)})
-        for layer, convolution in (("conv2d_1", network.narrow), ("conv2d_2", network.wide)):
-            kernel = tensor(layer, "kernel").permute(3, 2, 0, 1)
-            convolution.load_state_dict({"weight": kernel, "bias": tensor(layer, "bias")})
+            fill_norm(norm, partial(tensor, f"batch_normalization_{number}"))
+        for name, linear in {"conv2d_1": network.narrow, "conv2d_2": network.wide, **network.heads}.items():
+            fill_linear(linear, tensor(name, "kernel"), tensor(name, "bias"))
         for number, both in enumerate(network.grus, 1):
             for way in ("forward", "backward"):
                 places = {"kernel": "kernel", "recurrent": "recurrent_kernel", "bias": "bias"}
@@ -172,5 +165,3 @@ def _fill(network: Crema, path: Path) -> None:
                     for ours, theirs in places.items()
                 }
                 both.get_submodule(f"{way}_gru").load_state_dict(state)
-        for name, head in network.heads.items():
-            head.load_state_dict({"weight": tensor(name, "kernel").T, "bias": tensor(name, "bias")})

@@ -4,9 +4,9 @@ The description is that of the paper and of the package's `models.py`. Windows h
 frames pair up: the network averages over them anyway.
 """
 
+from functools import partial
 from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import nn
@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from mirbench import WindowedEncoder, WindowFeatures, fingerprint
 from mirbench_packaged.packages import PACKAGES
+from mirbench_packaged.runtimes import fill_linear, fill_norm
 from mirbench_packaged.tensorflow_checkpoint import read_checkpoint
 from mirbench_ssl.spectrograms import MelSpectrogram
 
@@ -128,30 +129,21 @@ def load(device: str, corpus: Literal["MTT", "MSD"]) -> MusicnnEncoder:
         If the package is not installed.
     """
     tensors = read_checkpoint(PACKAGE.file(f"musicnn/{corpus}_musicnn/.index"))
+
+    def tensor(layer: str, name: str) -> torch.Tensor:
+        return torch.from_numpy(tensors[f"{layer}/{name}"])
+
     network = Musicnn()
     layers = [*network.timbral, *network.temporal, *network.middle]
+    linears = {_numbered("conv2d", number): layer.linear for number, layer in enumerate(layers)}
+    linears |= {"dense": network.penultimate.linear, "dense_1": network.tags}
+    for name, linear in linears.items():
+        fill_linear(linear, tensor(name, "kernel"), tensor(name, "bias"))
     norms = [network.norm, *(layer.norm for layer in layers), network.pool_norm, network.penultimate.norm]
-    for number, layer in enumerate(layers):
-        _fill(layer.linear, tensors, _numbered("conv2d", number))
     for number, norm in enumerate(norms):
-        _fill_norm(norm, tensors, _numbered("batch_normalization", number))
-    _fill(network.penultimate.linear, tensors, "dense")
-    _fill(network.tags, tensors, "dense_1")
+        fill_norm(norm, partial(tensor, _numbered("batch_normalization", number)))
     return MusicnnEncoder(network, device)
 
 
 def _numbered(name: str, number: int) -> str:
     return f"{name}_{number}" if number else name
-
-
-def _fill(linear: nn.Module, tensors: dict[str, np.ndarray], name: str) -> None:
-    """Fill a convolution or matrix; TensorFlow has the axes of the inputs before those of the outputs."""
-    kernel = torch.from_numpy(tensors[f"{name}/kernel"])
-    order = (3, 2, 0, 1) if kernel.ndim == 4 else (1, 0)
-    linear.load_state_dict({"weight": kernel.permute(order), "bias": torch.from_numpy(tensors[f"{name}/bias"])})
-
-
-def _fill_norm(norm: nn.Module, tensors: dict[str, np.ndarray], name: str) -> None:
-    places = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
-    filled = {ours: torch.from_numpy(tensors[f"{name}/{theirs}"]) for ours, theirs in places.items()}
-    norm.load_state_dict({**filled, "num_batches_tracked": torch.tensor(0)})

@@ -2,7 +2,7 @@
 
 import pickle
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from mirbench.errors import WeightsError
+
+NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 
 
 def fill(network: nn.Module, path: Path) -> None:
@@ -25,6 +27,18 @@ def fill(network: nn.Module, path: Path) -> None:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (RuntimeError, pickle.UnpicklingError) as error:
         raise WeightsError(f"{path}: {' '.join(str(error).split())}") from error
+
+
+def fill_linear(linear: nn.Module, kernel: torch.Tensor, bias: torch.Tensor) -> None:
+    """Fill a convolution or matrix from TensorFlow, which has the axes of the inputs before those of the outputs."""
+    order = (3, 2, 0, 1) if kernel.ndim == 4 else (1, 0)
+    linear.load_state_dict({"weight": kernel.permute(order), "bias": bias})
+
+
+def fill_norm(norm: nn.Module, tensor: Callable[[str], torch.Tensor]) -> None:
+    """Fill a batch normalisation from TensorFlow; the function finds a tensor by TensorFlow's name for it."""
+    filled = {ours: tensor(theirs) for ours, theirs in NORM.items()}
+    norm.load_state_dict({**filled, "num_batches_tracked": torch.tensor(0)})
 
 
 class TfLite:
