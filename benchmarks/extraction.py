@@ -26,7 +26,7 @@ UNIT = "logmel"  # what the others are compared with
 def main() -> None:
     """Print a table in Markdown."""
     plugins = Plugins()
-    ready = [spec.name for spec in plugins.encoders.specs() if spec.missing() is None and spec.load_named is None]
+    ready = [spec.name for spec in plugins.encoders.specs() if spec.missing() is None]
     names = list(dict.fromkeys([UNIT, *(sys.argv[1:] or ready)]))
     device = find_device("auto")
     encoders = {name: find_encoder(plugins.encoders, name, find_home(None)).load(device) for name in names}

@@ -5,6 +5,11 @@ class MirbenchError(Exception):
     """The root of all errors that the command line prints as one line, without a traceback."""
 
 
+def first_line(error: BaseException) -> str:
+    """Give what an error of another library says in its first line, or what it is called."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 class UsageError(MirbenchError):
     """The command asks for something that does not exist or does not go together."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from mirbench.download import fetch
-from mirbench.errors import MirbenchError, UsageError, WeightsError
+from mirbench.errors import MirbenchError, UsageError, WeightsError, first_line
 from mirbench.plugins import Catalog
 from mirbench.specs import EncoderSpec, nothing_missing
 
@@ -155,7 +155,7 @@ def _from_hub(reference: str) -> Path:
             return Path(hf_hub_download(repository, file, revision=revision or None))
         return Path(snapshot_download(repository, revision=revision or None))
     except (OSError, HFValidationError, ValueError) as error:  # the hub's errors of HTTP and of its cache are OSErrors
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise WeightsError(
-            f"{reference}: {reason.strip()}; if this machine is offline, download it elsewhere and give the file's path"
+            f"{reference}: {first_line(error)}; if this machine is offline, download it elsewhere and give the file's "
+            "path"
         ) from error

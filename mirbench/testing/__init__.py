@@ -39,8 +39,11 @@ def checks_of(
     if isinstance(spec, EncoderSpec):
         loaded = _once(partial(spec.load, device))
         checks = [_check(check, loaded) for check in ENCODER_CHECKS]
-        of_spec = (check_fingerprint_is_stable, check_says_what_it_is)
-        return [*checks, *(Check(check.__name__, partial(check, spec, device)) for check in of_spec)]
+        return [
+            *checks,
+            Check("check_fingerprint_is_stable", partial(check_fingerprint_is_stable, spec, device)),
+            Check("check_says_what_it_is", lambda: check_says_what_it_is(spec, loaded())),
+        ]
     if isinstance(spec, DatasetSpec):
         if request is None or task is None:
             raise TypeError("the checks of a data set need a request and a task")

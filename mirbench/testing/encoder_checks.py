@@ -186,9 +186,8 @@ def check_fingerprint_is_stable(spec: EncoderSpec, device: str = "cpu") -> None:
     )
 
 
-def check_says_what_it_is(spec: EncoderSpec, device: str = "cpu") -> None:
+def check_says_what_it_is(spec: EncoderSpec, encoder: Encoder) -> None:
     """What the spec says for lists is so once the encoder is loaded."""
-    encoder = spec.load(device)
     features = encoder.encode(noise(encoder, 10.0))
     frame_rate = (len(features.times) - 1) / (features.times[-1] - features.times[0]) if len(features.times) > 1 else 0
     found = {

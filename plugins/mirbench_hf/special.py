@@ -74,7 +74,7 @@ class ClapEncoder(SpectrogramEncoder):
         extractor.truncation, extractor.padding = "rand_trunc", "repeatpad"  # those of 'unfused' models: one view
         config = network.config
         self.window_length = int(extractor.max_length_s * self.sample_rate)
-        self.n_frames = self._n_columns = (config.spec_size // config.patch_stride[0] >> (len(config.depths) - 1)) * (
+        self.n_frames = (config.spec_size // config.patch_stride[0] >> (len(config.depths) - 1)) * (
             config.spec_size // config.num_mel_bins
         )
         self.hop_length = self.window_length // self.n_frames

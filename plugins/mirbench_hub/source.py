@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mirbench.errors import WeightsError
+from mirbench.errors import WeightsError, first_line
 
 CONFIGURATION = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Source:
-    """Where a model is.
+    """Where a model is; that transformers is there has been checked (`require_transformers`).
 
     Attributes
     ----------
@@ -25,24 +25,16 @@ class Source:
         Branch, tag or commit on the hub.
     trust_remote_code
         Whether code that lies beside the weights may run: only if the user says so.
-    extra
-        The optional dependencies of mirbench that loading it needs, for messages.
     """
 
     name: str
     revision: str | None = None
     trust_remote_code: bool = False
-    extra: str = field(default="transformers", kw_only=True)
 
     @property
     def is_local(self) -> bool:
         """Whether it is a folder."""
         return Path(self.name).is_dir()
-
-    @property
-    def title(self) -> str:
-        """A short name for tables."""
-        return Path(self.name).resolve().name if self.is_local else self.name
 
     def configuration(self) -> dict[str, Any]:
         """Read `config.json`.
@@ -124,7 +116,6 @@ class Source:
         return str(hf_hub_download(self.name, CONFIGURATION, revision=self.revision))
 
     def _attempt(self, action: Callable[[], T]) -> T:
-        require_transformers(self.extra)
         from huggingface_hub.errors import HFValidationError
 
         try:
@@ -132,8 +123,8 @@ class Source:
         except HFValidationError as error:
             raise WeightsError(f"{self.name!r} is neither a folder nor ORG/NAME of the Hugging Face hub") from error
         except (OSError, ValueError, ImportError) as error:  # what transformers raises for all that is not to be had
-            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise WeightsError(f"{self.name}: {reason.rstrip('.')}{'' if self.is_local else self._hint()}") from error
+            reason = first_line(error).rstrip(".")
+            raise WeightsError(f"{self.name}: {reason}{'' if self.is_local else self._hint()}") from error
 
     def _hint(self) -> str:
         at = f" --revision {self.revision}" if self.revision else ""

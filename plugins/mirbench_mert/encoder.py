@@ -45,7 +45,7 @@ def load_published(model: str, repository: str, device: str) -> HiddenStatesEnco
     """
     require_transformers(EXTRA)
     try:
-        return _load(Source(repository, extra=EXTRA), device)
+        return _load(Source(repository), device)
     except WeightsError as error:
         raise WeightsError(f"{error}: --encoder {model}@FOLDER") from error
 
@@ -58,9 +58,10 @@ def load_folder(folder: Path, device: str) -> HiddenStatesEncoder:
     WeightsError
         If it is not a folder, is of another kind of network, or weights are missing.
     """
+    require_transformers(EXTRA)
     if not folder.is_dir():
         raise WeightsError(f"{folder}: expected the folder of a MERT checkpoint, with config.json and weights")
-    return _load(Source(str(folder), extra=EXTRA), device)
+    return _load(Source(str(folder)), device)
 
 
 def load_untrained(model: str, device: str) -> HiddenStatesEncoder:
@@ -76,7 +77,6 @@ def load_untrained(model: str, device: str) -> HiddenStatesEncoder:
 
 
 def _load(source: Source, device: str) -> HiddenStatesEncoder:
-    require_transformers(EXTRA)
     from transformers import HubertModel
 
     configuration = _configuration(source.configuration(), source.name)

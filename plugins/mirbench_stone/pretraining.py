@@ -45,7 +45,6 @@ class ChromaObjective(Objective):
 
     def __init__(self, options: Mapping[str, str], n_outputs: Literal[12, 24]) -> None:
         super().__init__()
-        self.options = options
         self.omega = int(options["omega"])
         self.sharpness = number(options, "sharpness")
         self.alone = whole_number(options, "alone")
