@@ -29,6 +29,7 @@ from mirbench.options import (
     names,
     pairs,
     plugin_option,
+    probe_options,
     size_option,
     trust_option,
     workers_option,
@@ -114,6 +115,7 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Windows in a batch.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
+@probe_options
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 @home_option
 @size_option

@@ -346,10 +346,18 @@ class Result:
         How clips make the value: "mean", "sum" (a count), or "set" (scored together).
     low, high
         The 95 % interval by bootstrap over groups.
+    deviation
+        Of the value, over the seeds of a protocol that has them.
     n, n_groups
         Clips and groups of the test split.
+    train_fraction
+        The share of the training clips that was asked for; `n_train` says how many they are.
+    setting
+        Strength of a convex probe; what tells the probes of another protocol apart.
     selection
-        What the validation split chose from: the cross-entropy of every readout, layer and strength.
+        What the validation split chose, and from what: for each seed of the protocol the readout, layer, setting and
+        decoder, and the cross-entropy of every readout, layer and setting. The first one's are repeated in the
+        result's own fields.
     """
 
     run: str
@@ -369,14 +377,17 @@ class Result:
     value: float
     low: float
     high: float
+    deviation: float
     n: int
     n_groups: int
     n_train: int
     n_valid: int
     protocol: str
+    n_seeds: int
+    train_fraction: float
     readout: str
     layer: int
-    strength: float
+    setting: Any
     seed: int
     source: str
     selection: Mapping[str, Any]

@@ -1,6 +1,5 @@
 """Fit a probe, decode, score: from stored features to numbers with intervals."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float64, Int64
 
 from mirbench import audio
 from mirbench.domain import (
@@ -22,27 +21,49 @@ from mirbench.domain import (
     Metric,
     SetMetric,
     Split,
-    Target,
     Task,
 )
 from mirbench.errors import DatasetError, MirbenchError
 from mirbench.extract import Region
-from mirbench.probes import PROTOCOL, Probe, cross_entropy, fit_path
+from mirbench.probes import MEMORY, Examples, Probe
+from mirbench.protocols import PROTOCOLS, Candidate, Problem, Protocol
 from mirbench.store import FeatureKey, FeatureStore
+from mirbench.subsets import subset
 
 N_RESAMPLES = 1000
-PATIENCE = 2  # strengths in a row that are worse on validation, after which no weaker regularisation is tried
 COVERAGE = 0.95
 
 
 @dataclass(frozen=True)
+class Fitting:
+    """How probes are fitted.
+
+    Attributes
+    ----------
+    seed
+        Of the bootstrap and of subsets of the training clips.
+    fraction
+        Of the training clips.
+    memory
+        In bytes: what the training rows of one readout and layer may take.
+    """
+
+    protocol: Protocol = PROTOCOLS["convex"]
+    seed: int = 0
+    fraction: float = 1.0
+    memory: float = MEMORY
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
 class Score:
-    """A metric's value on the test split and its interval."""
+    """A metric's value on the test split and its interval; means over the probe's seeds, and their deviation."""
 
     metric: Metric
     value: float
     low: float
     high: float
+    deviation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,43 +72,48 @@ class Choice:
 
     Attributes
     ----------
+    setting
+        The strength, or whatever tells the protocol's probes apart.
     curve
-        Cross-entropy on validation for every readout, layer and strength, in the order in which they were tried.
+        Cross-entropy on validation for every readout, layer and setting, in the order in which they were tried.
     """
 
     probe: Probe
     readout: str
     layer: int
-    strength: float
-    curve: tuple[tuple[str, int, float, float], ...]
+    setting: Any
+    curve: tuple[tuple[str, int, Any, float], ...]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that became of one encoder, task and data set; the first score is the headline."""
+    """Everything that became of one encoder, task and data set; the first score is the headline.
+
+    Attributes
+    ----------
+    choices, decoders
+        One for each seed of the protocol.
+    """
 
     scores: tuple[Score, ...]
-    choice: Choice
-    decoder: Mapping[str, Any]
-    protocol: str
+    choices: tuple[Choice, ...]
+    decoders: tuple[Mapping[str, Any], ...]
     n_clips: dict[Split, int]
     n_groups: int
     seconds: dict[str, float]
 
 
-def evaluate(encoder: Encoder, task: Task, dataset: Dataset, store: FeatureStore, seed: int = 0) -> Evaluation:
+def evaluate(
+    encoder: Encoder, task: Task, dataset: Dataset, store: FeatureStore, fitting: Fitting | None = None
+) -> Evaluation:
     """Choose a probe on train and valid, then meet the test split once.
-
-    Parameters
-    ----------
-    seed
-        Of the bootstrap.
 
     Raises
     ------
     DatasetError
         If a split has no clips.
     """
+    fitting = fitting or Fitting()
     clips = {split: dataset.clips(split) for split in SPLITS}
     for split, members in clips.items():
         if not members:
@@ -96,53 +122,82 @@ def evaluate(encoder: Encoder, task: Task, dataset: Dataset, store: FeatureStore
     if not task.labels:
         raise DatasetError(f"data set {dataset.name!r} has no labels: none of its references names one")
     started = time.perf_counter()
-    choice = choose(encoder, task, clips["train"], clips["valid"], store)
-    tuned = task.tuned([_answer(encoder, task, choice, clip, store) for clip in clips["valid"]])
+    if fitting.fraction < 1:
+        clips["train"] = _subset(encoder, task, clips["train"], store, fitting)
+    choices = choose(encoder, task, clips["train"], clips["valid"], store, fitting)
+    tuned = [task.tuned([_answer(encoder, task, choice, clip, store) for clip in clips["valid"]]) for choice in choices]
     fitted = time.perf_counter()
-    answers = [_answer(encoder, task, choice, clip, store) for clip in clips["test"]]
-    estimates = [tuned.decode(answer.logits, answer.times, answer.duration) for answer in answers]
-    scores = score(tuned, clips["test"], estimates, seed)
+    estimates = []
+    for choice, own in zip(choices, tuned, strict=True):
+        answers = [_answer(encoder, task, choice, clip, store) for clip in clips["test"]]
+        estimates.append([own.decode(answer.logits, answer.times, answer.duration) for answer in answers])
+    scores = score(task, clips["test"], estimates, fitting.seed)
     return Evaluation(
         scores=scores,
-        choice=choice,
-        decoder=tuned.decoder,
-        protocol=PROTOCOL,
+        choices=choices,
+        decoders=tuple(own.decoder for own in tuned),
         n_clips={split: len(members) for split, members in clips.items()},
         n_groups=len({clip.group for clip in clips["test"]}),
         seconds={"probe": fitted - started, "score": time.perf_counter() - fitted},
     )
 
 
-def choose(encoder: Encoder, task: Task, train: Sequence[Clip], valid: Sequence[Clip], store: FeatureStore) -> Choice:
-    """Fit every readout and layer on train; keep the probe with the lowest cross-entropy on valid.
+def choose(
+    encoder: Encoder, task: Task, train: Sequence[Clip], valid: Sequence[Clip], store: FeatureStore, fitting: Fitting
+) -> tuple[Choice, ...]:
+    """Fit every readout and layer on train; keep the probe with the lowest cross-entropy on valid, for every seed."""
+    curves: dict[int, list[tuple[str, int, Any, float]]] = {}
+    best: dict[int, tuple[Candidate, str, int]] = {}
+    protocol = fitting.protocol
 
-    The strengths of a readout and layer are tried from the strongest regularisation to the weakest, until two in a row
-    are worse than the best before them.
-    """
-    curve: list[tuple[str, int, float, float]] = []
-    best: tuple[float, Probe, str, int, float] | None = None
+    def problem(readout: str, layer: int) -> Problem:
+        return Problem(
+            train=_examples(task, train, _keys(encoder, train, readout), layer, store),
+            valid=_examples(task, valid, _keys(encoder, valid, readout), layer, store),
+            objective=task.objective,
+            n_labels=len(task.labels),
+            memory=fitting.memory,
+            device=fitting.device,
+        )
+
     for readout in encoder.readouts(task.scope):
-        train_keys, valid_keys = _keys(encoder, train, readout), _keys(encoder, valid, readout)
-        for layer in range(store.n_layers(train_keys[0])):
-            features, target = _examples(task, train, train_keys, layer, store)
-            valid_features, valid_target = _examples(task, valid, valid_keys, layer, store)
-            lowest, n_worse = math.inf, 0
-            for strength, probe in fit_path(features, target, task.objective, len(task.labels)):
-                loss = cross_entropy(probe.logits(valid_features), valid_target, task.objective)
-                curve.append((readout, layer, strength, loss))
-                if best is None or loss < best[0]:
-                    best = loss, probe, readout, layer, strength
-                lowest, n_worse = min(lowest, loss), n_worse + 1 if loss > lowest else 0
-                if n_worse == PATIENCE:
-                    break  # weaker regularisation costs most and fits the training clips alone
-    assert best is not None, "an encoder has at least one readout and one layer"
-    return Choice(*best[1:], curve=tuple(curve))
+        for layer in range(store.n_layers(Region.of(train[0]).key(encoder, readout))):
+            for candidate in protocol.candidates(problem(readout, layer)):
+                seed = candidate.seed
+                curves.setdefault(seed, []).append((readout, layer, candidate.setting, candidate.loss))
+                if seed not in best or candidate.loss < best[seed][0].loss:
+                    best[seed] = candidate, readout, layer
+    return tuple(
+        Choice(protocol.finished(problem(*where), chosen), *where, chosen.setting, tuple(curves[seed]))
+        for seed, (chosen, *where) in sorted(best.items())
+    )
 
 
-def score(task: Task, clips: Sequence[Clip], estimates: Sequence[object], seed: int) -> tuple[Score, ...]:
+def _subset(
+    encoder: Encoder, task: Task, clips: Sequence[Clip], store: FeatureStore, fitting: Fitting
+) -> Sequence[Clip]:
+    """Take a part of the training clips, whole groups, with labels in their proportions."""
+    readout = encoder.readouts(task.scope)[0]
+    masses = np.zeros((len(clips), len(task.labels)))
+    for mass, clip in zip(masses, clips, strict=True):
+        _, times = store.read(Region.of(clip).key(encoder, readout), 0)
+        target = np.atleast_1d(task.target(clip.reference, times))
+        if task.objective == "multiclass":
+            mass += np.bincount(target[target >= 0], minlength=len(mass))
+        else:
+            mass += target.reshape(-1, len(mass)).sum(axis=0)
+    return [clips[i] for i in subset(masses, [clip.group for clip in clips], fitting.fraction, fitting.seed)]
+
+
+def score(task: Task, clips: Sequence[Clip], estimates: Sequence[Sequence[object]], seed: int) -> tuple[Score, ...]:
     """Score estimates with every metric of a task, with bootstrap intervals over groups.
 
     A metric that is not defined on these clips (about a label that none of them has) is left out.
+
+    Parameters
+    ----------
+    estimates
+        Of all clips, for every seed of the probe; values are averaged over them.
 
     Raises
     ------
@@ -152,7 +207,14 @@ def score(task: Task, clips: Sequence[Clip], estimates: Sequence[object], seed: 
     _, groups = np.unique([clip.group for clip in clips], return_inverse=True)
     references = [clip.reference for clip in clips]
     counts = _group_counts(groups, seed)[:, groups]
-    scores = [_score(metric, references, estimates, counts) for metric in task.metrics]
+    scores = []
+    for metric in task.metrics:
+        found = [_score(metric, references, own, counts) for own in estimates]
+        value = float(np.mean([value for value, _ in found]))
+        low, high = (
+            _interval(np.mean([resampled for _, resampled in found], axis=0)) if np.isfinite(value) else (value,) * 2
+        )
+        scores.append(Score(metric, value, low, high, float(np.std([value for value, _ in found]))))
     if not np.isfinite(scores[0].value):
         raise MirbenchError(
             f"{scores[0].metric.name} is not defined: no label has clips with and clips without it in the test split"
@@ -160,22 +222,24 @@ def score(task: Task, clips: Sequence[Clip], estimates: Sequence[object], seed: 
     return tuple(score for score in scores if np.isfinite(score.value))
 
 
-def _score(metric: Metric, references: Sequence[object], estimates: Sequence[object], counts: Counts) -> Score:
+def _score(
+    metric: Metric, references: Sequence[object], estimates: Sequence[object], counts: Counts
+) -> tuple[float, Float64[np.ndarray, "resample"]]:
     if isinstance(metric, ClipMetric):
         scored = [metric.score(*pair) for pair in zip(references, estimates, strict=True)]
         weighted = np.array([each if isinstance(each, tuple) else (each, 1.0) for each in scored], dtype=np.float64)
         values, weights = weighted.T
         is_mean = metric.aggregate == "mean"
         value = float(values @ weights / weights.sum()) if is_mean else float(values.sum())
-        resampled = _resample_clips(values, weights, counts, is_mean)
-    else:
-        value = float(metric.score(references, estimates))
-        resampled = (metric.resample or partial(_resample_set, metric))(references, estimates, counts)
-    if not np.isfinite(value):
-        return Score(metric, value, value, value)
+        return value, _resample_clips(values, weights, counts, is_mean)
+    value = float(metric.score(references, estimates))
+    return value, (metric.resample or partial(_resample_set, metric))(references, estimates, counts)
+
+
+def _interval(resampled: Float64[np.ndarray, "resample"]) -> tuple[float, float]:
     tail = 50 * (1 - COVERAGE)
     low, high = np.nanpercentile(resampled, [tail, 100 - tail])  # a resample can lack every clip of a label
-    return Score(metric, value, float(low), float(high))
+    return float(low), float(high)
 
 
 def _resample_clips(
@@ -206,14 +270,14 @@ def _keys(encoder: Encoder, clips: Sequence[Clip], readout: str) -> list[Feature
 
 def _examples(
     task: Task, clips: Sequence[Clip], keys: Sequence[FeatureKey], layer: int, store: FeatureStore
-) -> tuple[Float32[np.ndarray, "row dim"], Target]:
-    features, targets = [], []
+) -> Examples:
+    parts, targets = [], []
     for clip, key in zip(clips, keys, strict=True):
         values, times = store.read(key, layer)
-        features.append(values if task.scope == "frame" else values[None])
+        parts.append(values if task.scope == "frame" else values[None])
         target = task.target(clip.reference, times)
         targets.append(target if task.scope == "frame" else target[None])
-    return np.concatenate(features), np.concatenate(targets)
+    return Examples(parts, np.concatenate(targets))
 
 
 def _answer(encoder: Encoder, task: Task, choice: Choice, clip: Clip, store: FeatureStore) -> Answer:

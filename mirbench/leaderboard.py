@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,15 +10,15 @@ from mirbench.domain import Result
 from mirbench.files import write_atomically
 
 COLUMNS = (
-    "task", "options", "dataset", "dataset_version", "size", "split", "protocol", "metric", "label", "encoder",
-    "value", "low", "high",
-    "n", "n_groups", "readout", "layer", "strength", "fingerprint", "seed", "source", "date",
+    "task", "options", "dataset", "dataset_version", "size", "split", "protocol", "train_fraction", "metric", "label",
+    "encoder", "value", "low", "high", "deviation",
+    "n", "n_groups", "n_train", "n_seeds", "readout", "layer", "setting", "fingerprint", "seed", "source", "date",
 )  # fmt: skip
 
 
 def latest(results: Iterable[Result]) -> list[Result]:
-    """Keep the newest number of every encoder, task with its options, data set, protocol and metric; best encoder
-    first.
+    """Keep the newest number of every encoder, task with its options, data set, protocol, training fraction and metric;
+    best encoder first.
 
     A later run of an encoder replaces an earlier one under the same name, whatever its fingerprint.
     """
@@ -38,7 +39,7 @@ def options_of(result: Result) -> str:
     return " ".join(f"{name}={value}" for name, value in sorted(result.options.items()))
 
 
-def _board(result: Result) -> tuple[str, ...]:
+def _board(result: Result) -> tuple[object, ...]:
     return (
         result.task,
         options_of(result),
@@ -47,6 +48,7 @@ def _board(result: Result) -> tuple[str, ...]:
         result.size,
         result.split,
         result.protocol,
+        result.train_fraction,
     )
 
 
@@ -60,7 +62,10 @@ def as_csv(results: Iterable[Result]) -> str:
 
 
 def _cell(result: Result, column: str) -> object:
-    return options_of(result) if column == "options" else getattr(result, column)
+    if column == "options":
+        return options_of(result)
+    value = getattr(result, column)
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
 
 
 def write_leaderboard(results: Iterable[Result], path: Path) -> None:

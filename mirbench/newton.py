@@ -1,28 +1,37 @@
-"""Regularised logistic regression by Newton's method, many problems at once.
+"""Regularised logistic regression: Newton's method on a sample of the rows, made exact by all of them.
 
 Minimises, for every problem p with its own columns of weights,
 
     mean over rows of cross-entropy + penalty / 2 * sum of squared weights      (the bias is free)
 
-Newton's steps are found by conjugate gradients, in single precision; what they lead to is judged in double, so that
-an inexact step costs another one and no accuracy. The rows are first rotated by the eigenvectors of their Gram matrix:
-the penalty does not change, and the Hessian of every problem comes close to a diagonal one, which preconditions the
-gradients. A penalty after another starts from the solution before it. All problems share each product with the rows;
-those that are solved drop out.
+The objective and its gradient are computed from all rows. Steps come from the Hessian of a sample of them (of all,
+where there are few): conjugate gradients solve it in the basis of the Gram matrix's eigenvectors, where the Hessian is
+close to a diagonal one, and only along the eigenvectors that matter at this penalty; along the others the diagonal is
+taken at its word. What sample and basis leave out, the differences of the gradients met so far put back (L-BFGS:
+J. Nocedal, Math. Comp. 35, 1980, with the sample's Hessian in the place of its initial matrix).
+
+A penalty after another starts from where the solutions before it point. All problems share each product with the rows;
+those that are solved drop out. Weights are laid out column by column: products of few columns with many rows are
+several times slower the other way round.
 """
 
+from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Float32, Float64, Int64
 
-MAX_STEPS = 100
+from mirbench.rows import Rows
+
+MAX_STEPS = 200
 MAX_GRADIENTS = 500  # conjugate gradients in a step
 SMALLEST_STEP = 2.0**-20
-Rows = Float[torch.Tensor, "row dim"]
-Weights = Float[torch.Tensor, "dim problem column"]  # the last dim is the bias
-Logits = Float[torch.Tensor, "row problem column"]
+SAMPLE = 16384  # rows of which the Hessian is computed
+NEGLIGIBLE = 0.1  # eigenvalue of the Hessian, over the penalty, below which a direction is left to the diagonal
+MEMORY = 8  # differences of gradients
+Weights = Float[torch.Tensor, "problem column dim"]  # the last dim is the bias
+Outputs = Float[torch.Tensor, "problem column row"]
 PerProblem = Float[torch.Tensor, "problem"]
 
 
@@ -30,139 +39,308 @@ class NotConvergedError(Exception):
     """The gradient did not become small enough."""
 
 
+class Targets(ABC):
+    """What the rows are to be told apart by.
+
+    Attributes
+    ----------
+    n_problems, n_columns
+        Problems that are solved side by side; columns of weights in each.
+    """
+
+    n_problems: int
+    n_columns: int
+
+    @abstractmethod
+    def log_odds(self) -> Float64[torch.Tensor, "problem column"]:
+        """Give the biases that fit the frequencies alone."""
+
+    @abstractmethod
+    def probability(self, logits: Outputs) -> Outputs:
+        """Turn logits into probabilities."""
+
+    @abstractmethod
+    def loss(self, logits: Outputs, problems: torch.Tensor, rows: slice) -> PerProblem:
+        """Sum the cross-entropy over rows."""
+
+    @abstractmethod
+    def residual(self, probability: Outputs, problems: torch.Tensor, rows: slice) -> Outputs:
+        """Subtract the targets from the probabilities."""
+
+    @abstractmethod
+    def curve(self, change: Outputs, probability: Outputs) -> Outputs:
+        """Multiply the second derivative of the cross-entropy with a change of the logits."""
+
+
+class Classes(Targets):
+    """One class for each row: one multinomial problem."""
+
+    def __init__(self, classes: Int64[torch.Tensor, "row"], n_classes: int) -> None:
+        self.n_problems, self.n_columns = 1, n_classes
+        self._classes = classes
+
+    def log_odds(self) -> Float64[torch.Tensor, "problem column"]:
+        """See `Targets`."""
+        return (self._classes.bincount(minlength=self.n_columns) / len(self._classes)).double().log()[None]
+
+    def probability(self, logits: Outputs) -> Outputs:
+        """See `Targets`."""
+        return logits.softmax(dim=1)
+
+    def loss(self, logits: Outputs, problems: torch.Tensor, rows: slice) -> PerProblem:
+        """See `Targets`."""
+        own = logits.gather(1, self._classes[None, None, rows])[:, 0]
+        return (logits.logsumexp(dim=1) - own).sum(dim=1, dtype=torch.float64)
+
+    def residual(self, probability: Outputs, problems: torch.Tensor, rows: slice) -> Outputs:
+        """See `Targets`."""
+        own = self._classes[None, None, rows]
+        return probability.scatter_add(1, own, torch.full_like(own, -1, dtype=probability.dtype))
+
+    def curve(self, change: Outputs, probability: Outputs) -> Outputs:
+        """See `Targets`."""
+        weighted = change * probability
+        return weighted - probability * weighted.sum(dim=1, keepdim=True)
+
+
+class Labels(Targets):
+    """Any number of labels for each row: a binary problem each."""
+
+    def __init__(self, labels: Float32[torch.Tensor, "label row"]) -> None:
+        self.n_problems, self.n_columns = len(labels), 1
+        self._labels = labels[:, None]
+
+    def log_odds(self) -> Float64[torch.Tensor, "problem column"]:
+        """See `Targets`."""
+        return self._labels.mean(dim=2, dtype=torch.float64).logit()
+
+    def probability(self, logits: Outputs) -> Outputs:
+        """See `Targets`."""
+        return logits.sigmoid()
+
+    def loss(self, logits: Outputs, problems: torch.Tensor, rows: slice) -> PerProblem:
+        """See `Targets`."""
+        each = torch.nn.functional.softplus(logits) - self._labels[problems, :, rows] * logits
+        return each.sum(dim=(1, 2), dtype=torch.float64)
+
+    def residual(self, probability: Outputs, problems: torch.Tensor, rows: slice) -> Outputs:
+        """See `Targets`."""
+        return probability - self._labels[problems, :, rows]
+
+    def curve(self, change: Outputs, probability: Outputs) -> Outputs:
+        """See `Targets`."""
+        return change * probability * (1 - probability)
+
+
 def solve_path(
-    rows: Float[torch.Tensor, "row feature"], target: Logits, penalties: Sequence[float], tolerance: float
-) -> Iterator[tuple[Float[torch.Tensor, "feature problem column"], Float[torch.Tensor, "problem column"]]]:
-    """Solve for every penalty; yields weights and biases.
+    rows: Rows, targets: Targets, penalties: Sequence[float], tolerance: float
+) -> Iterator[Float64[torch.Tensor, "problem column dim"]]:
+    """Solve for every penalty.
 
     Parameters
     ----------
-    target
-        0 or 1. One column: a binary problem. More: the classes of a multinomial one, of which one is 1 in every row.
     tolerance
-        Largest entry of the gradient at a solution.
+        Largest entry of the gradient at a solution, in single precision (sums over rows in double).
 
     Raises
     ------
     NotConvergedError
         If it is not reached.
     """
-    gram = rows.T @ rows / len(rows)
-    scales, rotation = torch.linalg.eigh(gram)
-    ones = torch.ones(len(rows), 1, dtype=rows.dtype, device=rows.device)
-    rotated = torch.cat([rows @ rotation, ones], dim=1)
-    single_rows = rotated.float()
-    curvature = torch.cat([scales.clamp(min=0), ones[0]])
-    weights = torch.zeros(rotated.shape[1], *target.shape[1:], dtype=rows.dtype, device=rows.device)
-    weights[-1] = _log_odds(target)
+    hessian = _SampledHessian(rows, targets)
+    weights = before = _at_frequencies(rows, targets)
     for penalty in penalties:
-        shrink = torch.full_like(curvature, penalty)
-        shrink[-1] = 0  # the bias is free
-        problem = _Problem(rotated, target, shrink[:, None, None], curvature[:, None, None])
-        single = _Problem(single_rows, target, problem.shrink.float(), problem.curvature.float())
-        weights = problem.minimise(weights, tolerance, single)
-        yield torch.einsum("fd,dpc->fpc", rotation, weights[:-1]), weights[-1]
+        ahead = weights + (weights - before)
+        before = weights
+        weights = _minimise(_Objective(rows, targets, penalty, torch.float32), hessian, ahead, tolerance)
+        yield weights
 
 
-def _log_odds(target: Logits) -> Float[torch.Tensor, "problem column"]:
-    """Give the biases that fit the frequencies alone."""
-    share = target.mean(dim=0)
-    return share.log() if target.shape[2] > 1 else share.logit()
+def solve(
+    rows: Rows, targets: Targets, penalty: float, tolerance: float, start: Weights
+) -> Float64[torch.Tensor, "problem column dim"]:
+    """Solve for one penalty, judged in double precision.
+
+    Raises
+    ------
+    NotConvergedError
+        If the tolerance is not reached.
+    """
+    hessian = _SampledHessian(rows, targets)
+    return _minimise(_Objective(rows, targets, penalty, torch.float64), hessian, start, tolerance)
 
 
-@dataclass(frozen=True)
-class _Problem:
-    rows: Rows
-    target: Logits
-    shrink: Float[torch.Tensor, "dim 1 1"]
-    curvature: Float[torch.Tensor, "dim 1 1"]
+def _at_frequencies(rows: Rows, targets: Targets) -> Weights:
+    log_odds = targets.log_odds()
+    weights = torch.zeros(*log_odds.shape, rows.n_dims + 1, dtype=torch.float64, device=log_odds.device)
+    weights[..., -1] = log_odds
+    return weights
 
-    def minimise(self, start: Weights, tolerance: float, single: "_Problem") -> Weights:
-        """Take Newton's steps, which the same problem in single precision finds, until all gradients are small."""
-        weights = start.clone()
-        active = torch.arange(weights.shape[1], device=weights.device)
-        for _ in range(MAX_STEPS):
-            here = self.of(active)
-            current = weights[:, active]
-            value, gradient, probability = here.evaluate(current)
-            size = gradient.abs().amax(dim=(0, 2))
-            open_ = size > tolerance
-            if not open_.any():
-                return weights
-            here, current, value = here.of(open_), current[:, open_], value[open_]
-            active, gradient, probability = active[open_], gradient[:, open_], probability[:, open_]
-            accuracy = size[open_].sqrt().clamp(max=0.1)
-            step = single.newton_step(gradient.float(), probability.float(), accuracy.float()).to(gradient.dtype)
-            weights[:, active] = here.search(current, step, value, (gradient * step).sum(dim=(0, 2)))
-        raise NotConvergedError(f"gradient of {float(size.max()):.1e} after {MAX_STEPS} steps")
 
-    def of(self, which: torch.Tensor) -> "_Problem":
-        """Keep some of the problems."""
-        return replace(self, target=self.target[:, which])
+class _Objective:
+    """The objective and its gradient over all rows."""
 
-    def logits(self, weights: Weights) -> Logits:
-        return (self.rows @ weights.flatten(1)).reshape(len(self.rows), *weights.shape[1:])
+    def __init__(self, rows: Rows, targets: Targets, penalty: float, precision: torch.dtype) -> None:
+        self.rows, self.targets, self.penalty, self.precision = rows, targets, penalty, precision
 
-    def evaluate(self, weights: Weights) -> tuple[PerProblem, Weights, Logits]:
-        """Compute the objective, its gradient, and the probabilities."""
-        logits = self.logits(weights)
-        value = self.loss(logits) + self.penalty(weights)
-        probability = logits.sigmoid() if logits.shape[2] == 1 else logits.softmax(dim=2)
-        return value, self.onto_rows(probability - self.target) + self.shrink * weights, probability
+    def __call__(self, weights: Weights, problems: torch.Tensor) -> tuple[PerProblem, Weights]:
+        flat = weights.flatten(0, 1).to(self.precision)
+        value = torch.zeros(len(weights), dtype=torch.float64, device=weights.device)
+        gradient = torch.zeros_like(weights).flatten(0, 1)
+        for place, chunk in self.rows.chunks():
+            features = chunk.to(self.precision)
+            logits = (flat @ features.T).unflatten(0, weights.shape[:2])
+            value += self.targets.loss(logits, problems, place)
+            residual = self.targets.residual(self.targets.probability(logits), problems, place)
+            gradient += residual.flatten(0, 1) @ features
+        shrunk = self.penalty * weights
+        shrunk[..., -1] = 0  # the bias is free
+        return (
+            value / self.rows.n_rows + (shrunk * weights).sum(dim=(1, 2)) / 2,
+            gradient.unflatten(0, weights.shape[:2]) / self.rows.n_rows + shrunk,
+        )
 
-    def loss(self, logits: Logits) -> PerProblem:
-        if logits.shape[2] == 1:
-            return (torch.nn.functional.softplus(logits) - self.target * logits).mean(dim=(0, 2))
-        return (logits.logsumexp(dim=2) - (self.target * logits).sum(dim=2)).mean(dim=0)
+    @property
+    def noise(self) -> float:
+        """How far a value may be from the truth, relatively."""
+        return 8 * torch.finfo(self.precision).eps
 
-    def penalty(self, weights: Weights) -> PerProblem:
-        return (self.shrink * weights.square()).sum(dim=(0, 2)) / 2
 
-    def onto_rows(self, residual: Logits) -> Weights:
-        return (self.rows.T @ residual.flatten(1)).reshape(self.rows.shape[1], *residual.shape[1:]) / len(self.rows)
+def _minimise(objective: _Objective, hessian: "_SampledHessian", start: Weights, tolerance: float) -> Weights:
+    weights = start.clone()
+    active = torch.arange(len(weights), device=weights.device)
+    value, gradient = objective(weights, active)
+    past: deque[tuple[Weights, Weights]] = deque(maxlen=MEMORY)
+    for _ in range(MAX_STEPS):
+        size = gradient.abs().amax(dim=(1, 2))
+        is_open = size > tolerance
+        if not is_open.any():
+            return weights
+        active, value, gradient, size = active[is_open], value[is_open], gradient[is_open], size[is_open]
+        past = deque(((moved[is_open], turned[is_open]) for moved, turned in past), maxlen=MEMORY)
+        here = weights[active]
+        accuracy = torch.maximum(size.sqrt(), 0.3 * tolerance / size).clamp(max=0.1)
+        solver = hessian.at(here, objective.penalty, accuracy)
+        step = _corrected(solver, gradient, past)
+        there, value, turned = _search(objective, here, step, active, value, gradient)
+        if hessian.is_partial:
+            past.append((there - here, turned - gradient))
+        weights[active], gradient = there, turned
+    raise NotConvergedError(f"gradient of {float(size.max()):.1e} after {MAX_STEPS} steps, not {tolerance:.0e}")
 
-    def curve(self, direction: Weights, probability: Logits) -> Weights:
+
+def _corrected(solver: "_NewtonSolver", gradient: Weights, past: "deque[tuple[Weights, Weights]]") -> Weights:
+    """Take Newton's step with a Hessian that also explains how the gradient has changed (the two-loop recursion)."""
+    rest, taken = gradient, []
+    for moved, turned in reversed(past):
+        share = _ratio(_dot(moved, rest), _dot(moved, turned))
+        rest = rest - share[:, None, None] * turned
+        taken.append(share)
+    step = solver.step(rest.float()).double()
+    for (moved, turned), share in zip(past, reversed(taken), strict=True):
+        step = step - (share + _ratio(_dot(turned, step), _dot(moved, turned)))[:, None, None] * moved
+    return step
+
+
+def _search(
+    objective: _Objective, here: Weights, step: Weights, active: torch.Tensor, value: PerProblem, gradient: Weights
+) -> tuple[Weights, PerProblem, Weights]:
+    """Shorten the steps of problems whose objective does not fall enough; also returns the new value and gradient."""
+    slope = _dot(gradient, step)
+    there, found, turned = here + step, value.clone(), gradient.clone()
+    length = torch.ones_like(value)
+    searching = torch.arange(len(value), device=value.device)
+    while True:
+        found[searching], turned[searching] = objective(there[searching], active[searching])
+        wanted = value + 1e-4 * length * slope + objective.noise * value.abs()
+        searching = searching[(found > wanted)[searching]]
+        if not len(searching) or float(length[searching].min()) < SMALLEST_STEP:
+            return there, found, turned
+        length[searching] /= 2
+        there[searching] = here[searching] + length[searching, None, None] * step[searching]
+
+
+class _SampledHessian:
+    """A sample of the rows, in the basis of its Gram matrix's eigenvectors, the largest first."""
+
+    def __init__(self, rows: Rows, targets: Targets) -> None:
+        self.n_rows = min(SAMPLE, rows.n_rows)
+        self.is_partial = self.n_rows < rows.n_rows
+        self.targets = targets
+        _, self.sample = rows.sample(self.n_rows)
+        features = self.sample[:, :-1]
+        scales, basis = torch.linalg.eigh(features.T @ features / self.n_rows)
+        self.scales, self.basis = scales.flip(0).clamp(min=0), basis.flip(1).contiguous()
+        self._rotated = features.new_empty(0, self.n_rows)
+
+    def rotated(self, n_dims: int) -> Float32[torch.Tensor, "dim row"]:
+        """Rotate the sample; only as many dims as were ever asked for."""
+        done = len(self._rotated)
+        if n_dims > done:
+            more = self.basis[:, done:n_dims].T @ self.sample[:, :-1].T
+            self._rotated = torch.cat([self._rotated, more])
+        return self._rotated[:n_dims]
+
+    def at(self, weights: Weights, penalty: float, accuracy: PerProblem) -> "_NewtonSolver":
+        logits = weights.flatten(0, 1).float() @ self.sample.T
+        probability = self.targets.probability(logits.unflatten(0, weights.shape[:2]))
+        return _NewtonSolver(self, probability, penalty, accuracy.float())
+
+
+class _NewtonSolver:
+    """Solves Hessian x step = -gradient by preconditioned conjugate gradients, to a relative accuracy."""
+
+    def __init__(self, hessian: _SampledHessian, probability: Outputs, penalty: float, accuracy: PerProblem) -> None:
+        self._hessian, self._probability, self._penalty, self._accuracy = hessian, probability, penalty, accuracy
+        tiny = torch.finfo(probability.dtype).tiny
+        steepness = (probability * (1 - probability)).mean(dim=2, keepdim=True).clamp(min=tiny)
+        self._n_dims = int((hessian.scales * steepness.max() > NEGLIGIBLE * penalty).sum())
+        self._diagonal = torch.cat([hessian.scales * steepness + penalty, steepness], dim=2)
+
+    def step(
+        self, gradient: Float32[torch.Tensor, "problem column dim"]
+    ) -> Float32[torch.Tensor, "problem column dim"]:
+        basis, bias = self._hessian.basis, gradient[..., -1:]
+        if gradient.shape[1] > 1:
+            bias = bias - bias.mean(dim=1, keepdim=True)  # all classes' biases together change nothing
+        turned = torch.cat([gradient[..., :-1] @ basis, bias], dim=2)
+        step = -turned / self._diagonal
+        solved = self._solve(self._kept(turned), self._kept(self._diagonal))
+        step[..., : self._n_dims], step[..., -1] = solved[..., :-1], solved[..., -1]
+        return torch.cat([step[..., :-1] @ basis.T, step[..., -1:]], dim=2)
+
+    def _kept(self, weights: Weights) -> Float32[torch.Tensor, "problem column kept"]:
+        return torch.cat([weights[..., : self._n_dims], weights[..., -1:]], dim=2)
+
+    def _curve(self, direction: Weights) -> Weights:
         """Multiply the Hessian with a direction."""
-        change = self.logits(direction) * probability
-        if probability.shape[2] == 1:
-            change = change * (1 - probability)
-        else:
-            change = change - probability * change.sum(dim=2, keepdim=True)
-        return self.onto_rows(change) + self.shrink * direction
+        rows = self._hessian.rotated(self._n_dims)
+        flat = direction.flatten(0, 1)
+        change = torch.addmm(flat[:, -1:], flat[:, :-1], rows).unflatten(0, direction.shape[:2])
+        turned = self._hessian.targets.curve(change, self._probability)
+        slope = (turned.flatten(0, 1) @ rows.T).unflatten(0, direction.shape[:2]) / self._hessian.n_rows
+        return torch.cat([slope + self._penalty * direction[..., :-1], turned.mean(dim=2, keepdim=True)], dim=2)
 
-    def newton_step(self, gradient: Weights, probability: Logits, accuracy: PerProblem) -> Weights:
-        """Solve Hessian x step = -gradient to a relative accuracy, by preconditioned conjugate gradients."""
-        steepness = (probability * (1 - probability)).mean(dim=0)
-        scale = 1 / (self.curvature * steepness + self.shrink).clamp(min=torch.finfo(gradient.dtype).tiny)
+    def _solve(self, gradient: Weights, diagonal: Weights) -> Weights:
         step = torch.zeros_like(gradient)
         residual = -gradient
-        scaled = scale * residual
-        direction = scaled
-        power = first = (residual * scaled).sum(dim=(0, 2))
+        direction = scaled = residual / diagonal
+        power = first = _dot(residual, scaled)
         for _ in range(MAX_GRADIENTS):
-            curved = self.curve(direction, probability)
-            length = _ratio(power, (direction * curved).sum(dim=(0, 2)))
-            step = step + length[:, None] * direction
-            residual = residual - length[:, None] * curved
-            scaled = scale * residual
-            before, power = power, (residual * scaled).sum(dim=(0, 2))
-            if bool((power <= accuracy.square() * first).all()):
+            curved = self._curve(direction)
+            length = _ratio(power, _dot(direction, curved))[:, None, None]
+            step = step + length * direction
+            residual = residual - length * curved
+            scaled = residual / diagonal
+            before, power = power, _dot(residual, scaled)
+            if bool((power <= self._accuracy.square() * first).all()):
                 break
-            direction = scaled + _ratio(power, before)[:, None] * direction
+            direction = scaled + _ratio(power, before)[:, None, None] * direction
         return step
 
-    def search(self, weights: Weights, step: Weights, value: PerProblem, slope: PerProblem) -> Weights:
-        """Shorten the steps of problems whose objective does not fall enough."""
-        logits, change = self.logits(weights), self.logits(step)
-        length = torch.ones_like(value)
-        noise = 8 * torch.finfo(value.dtype).eps * value.abs()
-        while True:
-            moved = weights + length[:, None] * step
-            found = self.loss(logits + length[:, None] * change) + self.penalty(moved)
-            short: Bool[torch.Tensor, "problem"] = found > value + 1e-4 * length * slope + noise
-            if not bool(short.any()) or float(length.min()) < SMALLEST_STEP:
-                return moved
-            length = torch.where(short, length / 2, length)
+
+def _dot(one: Weights, other: Weights) -> PerProblem:
+    return (one * other).sum(dim=(1, 2))
 
 
 def _ratio(above: PerProblem, below: PerProblem) -> PerProblem:

@@ -9,6 +9,7 @@ import click
 
 from mirbench.errors import UsageError
 
+PROTOCOLS = ("convex", "convex-refit", "sgd", "marble", "hear", "knn")  # of mirbench.protocols
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -23,6 +24,49 @@ def pairs(context: click.Context, option: click.Parameter, values: Sequence[str]
         if "=" not in value:
             raise click.BadParameter(f"{value!r}; expected NAME=VALUE")
     return dict(value.split("=", 1) for value in values)
+
+
+def fractions(context: click.Context, option: click.Parameter, value: str) -> tuple[float, ...]:
+    """Split shares at their commas, and check that they are shares."""
+    try:
+        found = tuple(sorted({float(item) for item in value.split(",")}))
+    except ValueError:
+        found = ()
+    if not found or not all(0 < share <= 1 for share in found):
+        raise click.BadParameter(f"{value!r}; expected shares above 0 and up to 1, such as 0.01,0.1,1")
+    return found
+
+
+def probe_options(command: F) -> F:
+    """Add how probes are fitted."""
+    for option in (
+        click.option(
+            "--memory",
+            type=click.FloatRange(min=0, min_open=True),
+            default=2.0,
+            show_default=True,
+            callback=lambda context, option, value: value * 2**30,
+            metavar="GIB",
+            help="What training rows may take; more of them are read again in every pass.",
+        ),
+        click.option(
+            "--train-fraction",
+            "train_fractions",
+            callback=fractions,
+            default="1",
+            metavar="SHARE[,SHARE]",
+            help="Few-shot curve: nested parts of the training clips, e.g. 0.01,0.1,1.",
+        ),
+        click.option(
+            "--protocol",
+            type=click.Choice(PROTOCOLS),
+            default="convex",
+            show_default=True,
+            help="How probes are fitted; the others are for comparison with published tables.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def plugin_option(command: F) -> F:

@@ -1,109 +1,187 @@
 """The linear probe: convex, solved to its optimum, its strength chosen on validation.
 
-Protocol `convex`: features are standardised by mean and deviation of the training rows; the probe minimises
+Features are standardised by mean and deviation of the training rows; the probe minimises
 
     strength * sum of cross-entropies + 1 / 2 * sum of squared weights      (the bias is free)
 
-multinomial for multiclass targets, one binary problem a label for multilabel ones, for every strength of a fixed
+multinomial for multiclass targets (of which the biases sum to zero: the softmax leaves that open), one binary problem a label for multilabel ones, for every strength of a fixed
 grid (scikit-learn's C: the larger, the weaker the regularisation). The optimum is unique, so there is no learning
 rate, no number of epochs and no seed.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float32, Float64, Int64
 from scipy.special import log_expit, log_softmax
 
 from mirbench.domain import Objective, Target
 from mirbench.errors import MirbenchError
-from mirbench.newton import NotConvergedError, solve_path
+from mirbench.newton import Classes, Labels, NotConvergedError, Targets, solve, solve_path
+from mirbench.rows import Rows, in_chunks
 
-PROTOCOL = "convex"
 STRENGTHS: tuple[float, ...] = tuple(float(10**power) for power in np.linspace(-5, 1, 9))
-GRADIENT_TOLERANCE = 1e-6  # largest entry of the gradient at the solution, per training row and unit of strength
+SEARCH_TOLERANCE = 1e-5  # largest entry of the gradient (of the mean over rows) while strengths are compared
+TOLERANCE = 1e-7  # and at the probe that is kept, in double precision
+MEMORY = 2 * 2.0**30  # bytes of standardised rows
 UNSEEN_LOGIT = -100.0  # of a label without a training row: never chosen
-SMALLEST_DEVIATION = 1e-8
+Features = Float32[np.ndarray, "*row dim"]
 
 
 @dataclass(frozen=True)
-class Probe:
+class Examples:
+    """Rows of features and what they are.
+
+    Attributes
+    ----------
+    parts
+        Clip by clip; may be memory-mapped.
+    target
+        Of all rows. Multiclass: a class a row, rows of -1 are left out. Multilabel: 0 or 1 for every label.
+    """
+
+    parts: Sequence[Float32[np.ndarray, "_row dim"]]
+    target: Target
+
+    @property
+    def known(self) -> Bool[np.ndarray, "row"] | None:
+        """Tell which rows have a target; None if all have."""
+        known = self.target >= 0 if self.target.ndim == 1 else np.ones(0, dtype=bool)
+        return None if known.all() else known
+
+    def __add__(self, other: "Examples") -> "Examples":
+        return Examples([*self.parts, *other.parts], np.concatenate([self.target, other.target]))
+
+
+class Probe(ABC):
+    """What turns features into logits."""
+
+    @abstractmethod
+    def logits(self, features: Features) -> Float32[np.ndarray, "*row label"]:
+        """Score every label."""
+
+
+@dataclass(frozen=True)
+class LinearProbe(Probe):
     """A linear map from features to logits; standardisation is folded into it."""
 
     weight: Float64[np.ndarray, "dim label"]
     bias: Float64[np.ndarray, "label"]
 
-    def logits(self, features: Float32[np.ndarray, "*row dim"]) -> Float32[np.ndarray, "*row label"]:
+    def logits(self, features: Features) -> Float32[np.ndarray, "*row label"]:
         """Apply the map."""
         return np.asarray(features @ self.weight + self.bias, dtype=np.float32)
 
 
-def fit_path(
-    features: Float32[np.ndarray, "row dim"],
-    target: Target,
-    objective: Objective,
-    n_labels: int,
-    strengths: Sequence[float] = STRENGTHS,
-) -> Iterator[tuple[float, Probe]]:
-    """Fit one probe for every strength, smallest first.
+class LinearFit:
+    """Fits linear probes to training rows.
 
     Parameters
     ----------
-    target
-        Multiclass: a class a row, rows of -1 are left out. Multilabel: 0 or 1 for every label.
+    memory
+        In bytes: what standardised rows may take. More of them are standardised anew in every pass.
 
     Raises
     ------
     MirbenchError
-        If the solver does not reach its tolerance, or there are fewer than two classes to tell apart.
+        If there are fewer than two classes to tell apart.
     """
-    if objective == "multiclass":
-        known = target >= 0
-        features, target = features[known], target[known]
-    mean = features.mean(axis=0, dtype=np.float64)
-    deviation = features.std(axis=0, dtype=np.float64)
-    scale = np.where(deviation > SMALLEST_DEVIATION * np.maximum(1, np.abs(mean)), 1 / np.maximum(deviation, 1e-30), 0)
-    rows = torch.from_numpy((features - mean) * scale)
-    learned, columns = _columns(target, n_labels, objective)
-    known_target = torch.from_numpy(columns.astype(np.float64))
-    penalties = [1 / (len(rows) * strength) for strength in strengths]
-    solutions = solve_path(rows, known_target, penalties, GRADIENT_TOLERANCE)
-    for strength in strengths:
+
+    def __init__(
+        self, examples: Examples, objective: Objective, n_labels: int, memory: float = MEMORY, device: str = "cpu"
+    ) -> None:
+        self._rows = Rows(examples.parts, examples.known, memory=memory, device=device)
+        known = examples.target if examples.known is None else examples.target[examples.known]
+        self._learned, self._targets = _targets(known, objective, device)
+        self._bias = _constant_bias(known, n_labels, objective)
+
+    def path(self, strengths: Sequence[float] = STRENGTHS) -> Iterator[tuple[float, LinearProbe]]:
+        """Fit a probe for every strength, smallest first, well enough to compare them.
+
+        Raises
+        ------
+        MirbenchError
+            If the solver does not reach `SEARCH_TOLERANCE`.
+        """
+        penalties = [self._penalty(strength) for strength in strengths]
+        solutions = solve_path(self._rows, self._targets, penalties, SEARCH_TOLERANCE)
+        for strength in strengths:
+            try:
+                yield strength, self._folded(next(solutions))
+            except NotConvergedError as error:
+                raise MirbenchError(f"the probe of strength {strength:g} did not converge: {error}") from error
+
+    def exact(self, strength: float, near: LinearProbe | None = None) -> LinearProbe:
+        """Fit one probe to the last digit that matters.
+
+        Parameters
+        ----------
+        near
+            Where to start from.
+
+        Raises
+        ------
+        MirbenchError
+            If the solver does not reach `TOLERANCE`.
+        """
+        if near is None:
+            *_, (_, near) = self.path([*(each for each in STRENGTHS if each < strength), strength])
         try:
-            own_weight, own_bias = (part.flatten(-2).numpy() for part in next(solutions))
+            found = solve(self._rows, self._targets, self._penalty(strength), TOLERANCE, self._unfolded(near))
         except NotConvergedError as error:
             raise MirbenchError(f"the probe of strength {strength:g} did not converge: {error}") from error
-        weight = np.zeros((rows.shape[1], n_labels))
-        bias = _constant_bias(target, n_labels, objective)
-        weight[:, learned], bias[learned] = scale[:, None] * own_weight, own_bias
-        yield strength, Probe(weight, bias - mean @ weight)
+        return self._folded(found)
+
+    def _penalty(self, strength: float) -> float:
+        return 1 / (self._rows.n_rows * strength)
+
+    def _folded(self, found: Float64[torch.Tensor, "problem column dim"]) -> LinearProbe:
+        columns = found.flatten(0, 1).cpu().numpy()
+        weight, bias = np.zeros((self._rows.n_dims, len(self._bias))), self._bias.copy()
+        weight[:, self._learned] = self._rows.scale[:, None] * columns[:, :-1].T
+        bias[self._learned] = columns[:, -1] - (columns[:, -1].mean() if self._targets.n_columns > 1 else 0)
+        return LinearProbe(weight, bias - self._rows.mean @ weight)
+
+    def _unfolded(self, probe: LinearProbe) -> Float64[torch.Tensor, "problem column dim"]:
+        weight, bias = probe.weight[:, self._learned], probe.bias[self._learned]
+        deviation = np.where(self._rows.scale > 0, 1 / np.maximum(self._rows.scale, 1e-300), 0)
+        columns = np.concatenate([weight.T * deviation, (bias + self._rows.mean @ weight)[:, None]], axis=1)
+        shape = self._targets.n_problems, self._targets.n_columns, columns.shape[1]
+        return torch.from_numpy(columns.reshape(shape)).to(self._rows.device)
 
 
-def _columns(target: Target, n_labels: int, objective: Objective) -> tuple[np.ndarray, np.ndarray]:
-    """Name the labels that there is something to learn of, and lay out their targets: row, problem, column."""
+def _targets(target: Target, objective: Objective, device: str) -> tuple[Int64[np.ndarray, "learned"], Targets]:
+    """Name the labels that there is something to learn of, and lay out their targets."""
     if objective == "multilabel":
         learned = np.flatnonzero((target.max(axis=0) > 0) & (target.min(axis=0) < 1))
-        return learned, target[:, learned, None]
-    classes = np.unique(target)
-    if len(classes) < 2:
-        raise MirbenchError(f"the training rows hold {len(classes)} class; a probe needs two or more")
-    return classes, (target[:, None] == classes)[:, None]
+        return learned, Labels(torch.from_numpy(np.ascontiguousarray(target[:, learned].T)).to(device))
+    learned, classes = np.unique(target, return_inverse=True)
+    if len(learned) < 2:
+        raise MirbenchError(f"the training rows hold {len(learned)} class; a probe needs two or more")
+    return learned, Classes(torch.from_numpy(classes).to(device), len(learned))
 
 
-def _constant_bias(target: Target, n_labels: int, objective: Objective) -> np.ndarray:
+def _constant_bias(target: Target, n_labels: int, objective: Objective) -> Float64[np.ndarray, "label"]:
     """Give a label that no row has, or that every row has, a logit that says so."""
     if objective == "multiclass":
         return np.full(n_labels, UNSEEN_LOGIT)
     return np.where(target.min(axis=0) > 0, -UNSEEN_LOGIT, UNSEEN_LOGIT)
 
 
-def cross_entropy(logits: Float32[np.ndarray, "row label"], target: Target, objective: Objective) -> float:
+def cross_entropy(probe: Probe, examples: Examples, objective: Objective) -> float:
     """Average the negative log-likelihood of the targets, over rows (and labels); rows of -1 are left out."""
-    exact = logits.astype(np.float64)
-    if objective == "multiclass":
-        known = target >= 0
-        log_probabilities = log_softmax(exact[known], axis=1)
-        return float(-log_probabilities[np.arange(len(log_probabilities)), target[known]].mean())
-    return float(-(target * log_expit(exact) + (1 - target) * log_expit(-exact)).mean())
+    known = examples.known
+    target = examples.target if known is None else examples.target[known]
+    total, position = 0.0, 0
+    for features in in_chunks(examples.parts, known):
+        logits = probe.logits(features).astype(np.float64)
+        own = target[position : position + len(features)]
+        position += len(features)
+        if objective == "multiclass":
+            total -= log_softmax(logits, axis=1)[np.arange(len(own)), own].sum()
+        else:
+            total -= (own * log_expit(logits) + (1 - own) * log_expit(-logits)).sum()
+    return float(total / target.size)

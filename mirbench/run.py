@@ -17,10 +17,12 @@ from typing import TypeVar
 from mirbench.csv_dataset import CsvDataset
 from mirbench.domain import SPLITS, Clip, Dataset, Encoder, Result, Task
 from mirbench.errors import AudioError, MirbenchError, MissingDataError, UsageError
-from mirbench.evaluate import Evaluation, evaluate
+from mirbench.evaluate import Evaluation, Fitting, evaluate
 from mirbench.extract import Failures, Region, extract
 from mirbench.plugins import Catalog, Plugins
+from mirbench.probes import MEMORY
 from mirbench.progress import StepProgress
+from mirbench.protocols import PROTOCOLS
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
 from mirbench.store import FeatureStore
 from mirbench.weights import find_encoder
@@ -42,7 +44,13 @@ class Settings:
     out
         Where `records/` lies.
     seed
-        Of the bootstrap; nothing else in the standard protocol is random.
+        Of the bootstrap and of training subsets; nothing else in the standard protocol is random.
+    protocol
+        Name of how probes are fitted and chosen.
+    train_fractions
+        Shares of the training clips, each of which is evaluated.
+    memory
+        In bytes: what the training rows of a probe may take.
     trust_remote_code
         Whether code that lies beside weights may run.
     options
@@ -55,9 +63,19 @@ class Settings:
     workers: int = 2
     batch_size: int = 16
     seed: int = 0
+    protocol: str = "convex"
+    train_fractions: tuple[float, ...] = (1.0,)
+    memory: float = MEMORY
     size: str = "default"
     trust_remote_code: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+
+    def fittings(self) -> list[Fitting]:
+        """How probes are fitted, for each share of the training clips."""
+        return [
+            Fitting(PROTOCOLS[self.protocol], self.seed, fraction, self.memory, self.device)
+            for fraction in self.train_fractions
+        ]
 
     def request(self, task: TaskSpec) -> DatasetRequest:
         """What a data set is asked for."""
@@ -356,9 +374,10 @@ def _run_encoder(
             with _caught(failures, [job]):
                 dataset = datasets[job.source]
                 _require_all(dataset, unread)
-                evaluation = evaluate(encoder, tasks[job], dataset, store, settings.seed)
-                for result in _results(plan, job, encoder, dataset, evaluation, seconds):
-                    plugins.manager.hook.mirbench_result(result=result)
+                for fitting in settings.fittings():
+                    evaluation = evaluate(encoder, tasks[job], dataset, store, fitting)
+                    for result in _results(plan, job, encoder, dataset, evaluation, fitting, seconds):
+                        plugins.manager.hook.mirbench_result(result=result)
             progress.advance(f"{job.task.name} on {job.dataset.name}")
 
 
@@ -379,9 +398,15 @@ def _require_all(dataset: Dataset, unread: Failures) -> None:
 
 
 def _results(
-    plan: Plan, job: Job, encoder: Encoder, dataset: Dataset, evaluation: Evaluation, extract_seconds: float
+    plan: Plan,
+    job: Job,
+    encoder: Encoder,
+    dataset: Dataset,
+    evaluation: Evaluation,
+    fitting: Fitting,
+    extract_seconds: float,
 ) -> list[Result]:
-    choice = evaluation.choice
+    first = evaluation.choices[0]
     return [
         Result(
             run=plan.run,
@@ -401,21 +426,32 @@ def _results(
             value=score.value,
             low=score.low,
             high=score.high,
+            deviation=score.deviation,
             n=evaluation.n_clips["test"],
             n_groups=evaluation.n_groups,
             n_train=evaluation.n_clips["train"],
             n_valid=evaluation.n_clips["valid"],
-            protocol=evaluation.protocol,
-            readout=choice.readout,
-            layer=choice.layer,
-            strength=choice.strength,
+            protocol=fitting.protocol.name,
+            n_seeds=fitting.protocol.n_seeds,
+            train_fraction=fitting.fraction,
+            readout=first.readout,
+            layer=first.layer,
+            setting=first.setting,
             seed=plan.settings.seed,
             source=score.metric.source,
             selection={
                 "split": "valid",
                 "criterion": "cross-entropy",
-                "curve": choice.curve,
-                "decoder": evaluation.decoder,
+                "choices": [
+                    {
+                        "readout": choice.readout,
+                        "layer": choice.layer,
+                        "setting": choice.setting,
+                        "decoder": decoder,
+                        "curve": choice.curve,
+                    }
+                    for choice, decoder in zip(evaluation.choices, evaluation.decoders, strict=True)
+                ],
             },
             versions=_versions(),
             seconds={"extract": extract_seconds, **evaluation.seconds},

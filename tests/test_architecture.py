@@ -19,7 +19,7 @@ ORDER = (
     ("hookspecs", "plugins", "weights"),
     ("audio", "store"),
     ("csv_dataset", "extract"),
-    ("newton", "probes"),
+    ("rows", "newton", "probes", "networks", "protocols", "subsets"),
     ("evaluate",),
     ("record",),
     ("leaderboard",),

@@ -10,6 +10,7 @@ from mirbench.console import ResultTable
 from mirbench.evaluate import evaluate, score
 from mirbench.extract import Region
 from mirbench.plugins import Plugins
+from mirbench.probes import Examples
 from mirbench.run import Settings, make_plan, run
 from mirbench_key.task import KeyTask
 
@@ -29,18 +30,18 @@ SET = SetMetric("set", lambda references, estimates: float(np.mean(estimates)), 
 
 
 def test_means_and_counts():
-    mean, total, of_set = score(Scored(MEAN, SUM, SET), clips("abcd"), [0, 1, 1, 1], seed=0)
+    mean, total, of_set = score(Scored(MEAN, SUM, SET), clips("abcd"), [[0, 1, 1, 1]], seed=0)
     assert (mean.value, total.value, of_set.value) == (0.75, 3.0, 0.75)
 
 
 def test_a_metric_over_the_set_is_resampled_like_one_over_clips():
-    mean, of_set = score(Scored(MEAN, SET), clips("aabbccddeeff"), list(range(12)), seed=3)
+    mean, of_set = score(Scored(MEAN, SET), clips("aabbccddeeff"), [list(range(12))], seed=3)
     assert (mean.low, mean.high) == pytest.approx((of_set.low, of_set.high))
 
 
 def test_the_interval_matches_the_theory_for_independent_clips():
     values = np.random.default_rng(0).standard_normal(400)
-    [found] = score(Scored(MEAN), clips([str(i) for i in range(400)]), list(values), seed=0)
+    [found] = score(Scored(MEAN), clips([str(i) for i in range(400)]), [list(values)], seed=0)
     expected = 1.96 * values.std() / 20
     assert found.high - found.value == pytest.approx(expected, rel=0.1)
     assert found.value - found.low == pytest.approx(expected, rel=0.1)
@@ -48,20 +49,19 @@ def test_the_interval_matches_the_theory_for_independent_clips():
 
 def test_clips_of_one_group_do_not_count_as_independent():
     values = np.repeat(np.random.default_rng(0).standard_normal(20), 20)
-    [alone] = score(Scored(MEAN), clips([str(i) for i in range(400)]), list(values), seed=0)
-    [grouped] = score(Scored(MEAN), clips([str(i // 20) for i in range(400)]), list(values), seed=0)
+    [alone] = score(Scored(MEAN), clips([str(i) for i in range(400)]), [list(values)], seed=0)
+    [grouped] = score(Scored(MEAN), clips([str(i // 20) for i in range(400)]), [list(values)], seed=0)
     assert grouped.high - grouped.low > 3 * (alone.high - alone.low)
 
 
 def test_a_seed_repeats_the_interval():
     values = list(range(10))
-    first, second = (score(Scored(MEAN), clips("abcdefghij"), values, seed=1) for _ in range(2))
+    first, second = (score(Scored(MEAN), clips("abcdefghij"), [values], seed=1) for _ in range(2))
     assert first == second
 
 
 def test_the_test_split_is_not_read_before_the_choice(recordings, home, monkeypatch):
     """Features of test clips are met after the last fit; their references never reach a fit."""
-    from mirbench import evaluate as module
     from mirbench.csv_dataset import CsvDataset
     from mirbench.store import FeatureStore
 
@@ -82,26 +82,25 @@ def test_the_test_split_is_not_read_before_the_choice(recordings, home, monkeypa
     evaluate(encoder, KeyTask(), dataset, Watched(home / "features"))
     assert events == sorted(events)
     assert events.count("test") == len(dataset.clips("test"))
-    assert module.PROTOCOL == "convex"
 
 
-def test_weaker_strengths_are_tried_until_two_in_a_row_are_worse(recordings, home, monkeypatch):
+def test_weaker_strengths_are_tried_until_two_in_a_row_are_worse(monkeypatch):
     """Losses by hand: 5 4 6 3 7 8 0; the last one is never seen."""
-    from mirbench import evaluate as module
-    from mirbench.csv_dataset import CsvDataset
-    from mirbench.store import FeatureStore
+    from mirbench import protocols
 
-    plugins = Plugins()
-    assert run(make_plan(plugins, ["chroma"], ["key"], Settings(home=home, out=home), csv=recordings), plugins) == []
-    losses = iter([5.0, 4.0, 6.0, 3.0, 7.0, 8.0, 0.0] * 2)
-    encoder, dataset = plugins.encoders["chroma"].load("cpu"), CsvDataset(recordings, KeyTask())
-    encoder.clip_readouts = ("mean",)
-    monkeypatch.setattr(module, "cross_entropy", lambda *arguments: next(losses))
-    chosen = module.choose(
-        encoder, KeyTask(), dataset.clips("train"), dataset.clips("valid"), FeatureStore(home / "features")
-    )
-    assert [loss for *_, loss in chosen.curve] == [5, 4, 6, 3, 7, 8]
-    assert chosen.strength == chosen.curve[3][2]
+    random = np.random.default_rng(0)
+    examples = Examples([random.standard_normal((20, 3)).astype(np.float32)], np.arange(20) % 2)
+    losses = iter([5.0, 4.0, 6.0, 3.0, 7.0, 8.0, 0.0])
+    monkeypatch.setattr(protocols, "cross_entropy", lambda *arguments: next(losses))
+    problem = protocols.Problem(examples, examples, "multiclass", 2, memory=1e9)
+    assert [candidate.loss for candidate in protocols.Convex().candidates(problem)] == [5, 4, 6, 3, 7, 8]
+
+
+def test_values_are_averaged_over_the_seeds_of_a_probe():
+    [found] = score(Scored(MEAN), clips("abcd"), [[0, 1, 1, 1], [1, 1, 1, 1], [0, 0, 1, 1]], seed=0)
+    assert found.value == pytest.approx(0.75)
+    assert found.deviation == pytest.approx(np.std([0.75, 1.0, 0.5]))
+    assert found.low < 0.75 < found.high <= 1
 
 
 def test_a_token_may_have_layers_and_dims_of_its_own(recordings, home, tmp_path):
@@ -127,6 +126,6 @@ def test_a_token_may_have_layers_and_dims_of_its_own(recordings, home, tmp_path)
     result = next(result for result in table.results if result.is_headline)
     assert (result.readout, result.layer) == ("spectrum", 0)
     assert result.value > 0.9
-    assert {(readout, layer) for readout, layer, *_ in result.selection["curve"]} == {
+    assert {(readout, layer) for readout, layer, *_ in result.selection["choices"][0]["curve"]} == {
         ("mean", 0), ("mean", 1), ("mean", 2), ("spectrum", 0),
     }  # fmt: skip
