@@ -14,8 +14,8 @@ import numpy as np
 from mirbench import audio
 from mirbench.domain import Audio, Clip, Encoder
 from mirbench.options import find_device, find_home
+from mirbench.plan import load_dataset
 from mirbench.plugins import Plugins
-from mirbench.run import load_dataset
 from mirbench.specs import DatasetRequest
 from mirbench.weights import find_encoder
 

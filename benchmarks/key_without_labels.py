@@ -20,9 +20,9 @@ import numpy as np
 from mirbench import audio
 from mirbench.evaluate import score
 from mirbench.options import find_home
+from mirbench.plan import load_dataset
 from mirbench.plugins import Plugins
 from mirbench.progress import Progress
-from mirbench.run import load_dataset
 from mirbench.specs import DatasetRequest
 from mirbench_baseline.encoder import Chroma
 from mirbench_ssl.weights import shipped_weights

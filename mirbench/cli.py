@@ -36,6 +36,7 @@ from mirbench.options import (
 )
 from mirbench.plugins import Plugins, plugin_files
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, PretrainRequest, Spec, TaskSpec
+from mirbench.store_commands import store_group
 
 FAILED, USAGE = 1, 2
 
@@ -144,7 +145,8 @@ def run_command(
     """
     plugins = Plugins(plugin_files(plugin_paths))
     report_problems(plugins)
-    from mirbench.run import Settings, make_plan, run
+    from mirbench.plan import Settings, make_plan
+    from mirbench.run import run
 
     n_workers = workers or os.cpu_count() or 1
     if checkpoint is not None:
@@ -192,6 +194,9 @@ def leaderboard_command(out: Path) -> None:
     table.results = [result for result in latest(results) if result.is_headline]
     click.echo(table.text())
     click.echo(f"written: {path}")
+
+
+cli.add_command(store_group)
 
 
 @cli.group("data")
@@ -280,7 +285,7 @@ def check_command(
     plugin_paths: Sequence[Path],
 ) -> None:
     """Run the conformance checks on an encoder, a task or a data set."""
-    from mirbench.run import load_dataset
+    from mirbench.plan import load_dataset
     from mirbench.testing import checks_of
 
     plugins = Plugins(plugin_files(plugin_paths))

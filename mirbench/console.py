@@ -12,7 +12,8 @@ from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, Spec, TaskS
 
 if TYPE_CHECKING:
     from mirbench.domain import Result
-    from mirbench.run import Failure, Plan
+    from mirbench.plan import Plan
+    from mirbench.run import Failure
 
 
 CHOICE = "readout, layer"  # the last row of a table

@@ -168,8 +168,8 @@ def choose(
                 if seed not in best or candidate.loss < best[seed][0].loss:
                     best[seed] = candidate, readout, layer
     return tuple(
-        Choice(protocol.finished(problem(*where), chosen), *where, chosen.setting, tuple(curves[seed]))
-        for seed, (chosen, *where) in sorted(best.items())
+        Choice(protocol.finished(problem(readout, layer), chosen), readout, layer, chosen.setting, tuple(curves[seed]))
+        for seed, (chosen, readout, layer) in sorted(best.items())
     )
 
 

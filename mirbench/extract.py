@@ -15,7 +15,7 @@ from mirbench.domain import Audio, Clip, Encoder, Features
 from mirbench.errors import AudioError, EncoderError
 from mirbench.files import content_hash
 from mirbench.progress import Progress
-from mirbench.store import FeatureKey, FeatureStore
+from mirbench.store import FeatureKey, FeatureStore, Writer
 
 CLIPS_AHEAD = 4  # decoded and waiting, per worker
 T = TypeVar("T")
@@ -86,7 +86,8 @@ def extract(
         try:
             missing = _missing(encoder, wanted, store, pool, failures)
             if missing:
-                _compute(encoder, missing, store, pool, failures, Progress(title, len(missing)), batch_size)
+                shards = store.writer(encoder.fingerprint, title)
+                _compute(encoder, missing, shards, pool, failures, Progress(title, len(missing)), batch_size)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -115,7 +116,7 @@ def _missing(
 def _compute(
     encoder: Encoder,
     missing: Mapping[Region, list[FeatureKey]],
-    store: FeatureStore,
+    shards: Writer,
     pool: ThreadPoolExecutor,
     failures: Failures,
     progress: Progress,
@@ -140,13 +141,13 @@ def _compute(
                 yield samples
 
     writing: deque[Future[None]] = deque()
-    with progress, ThreadPoolExecutor(1) as writer, torch.inference_mode():
+    with progress, shards, ThreadPoolExecutor(1) as writer, torch.inference_mode():
         for features in encoder.encode_all(decoded(), batch_size):
             if not in_flight:
                 raise EncoderError("encode_all returned more features than it was given clips")
             region, n_samples = in_flight.popleft()
             _check(features, region, n_samples / encoder.sample_rate)
-            writing.append(writer.submit(_store, store, missing[region], features))
+            writing.append(writer.submit(_store, shards, missing[region], features))
             while len(writing) > CLIPS_AHEAD:
                 writing.popleft().result()
             progress.advance(n_samples / encoder.sample_rate)
@@ -184,6 +185,6 @@ def _check(features: Features, region: Region, duration: float) -> None:
         raise EncoderError(f"frame times reach {features.times[-1]:.2f} s in a clip of {duration:.2f} s: {region.path}")
 
 
-def _store(store: FeatureStore, keys: Iterable[FeatureKey], features: Features) -> None:
+def _store(shards: Writer, keys: Iterable[FeatureKey], features: Features) -> None:
     for key in keys:
-        store.write(key, np.asarray(features.readout(key.readout), dtype=np.float32), features.times)
+        shards.add(key, np.asarray(features.readout(key.readout), dtype=np.float32), features.times)

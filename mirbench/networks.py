@@ -126,7 +126,7 @@ def _loaded(examples: Examples, objective: Objective, device: str) -> tuple[torc
     return torch.from_numpy(rows).to(device), torch.from_numpy(target).to(device)
 
 
-def _batches(orders: Sequence[torch.Generator], n_rows: int, recipe: Recipe) -> Sequence[Int64[torch.Tensor, "cell _"]]:
+def _batches(orders: Sequence[torch.Generator], n_rows: int, recipe: Recipe) -> list[Int64[torch.Tensor, "cell _"]]:
     """Draw an epoch's batches, without a row twice before all were seen."""
     n_steps = recipe.n_steps if recipe.n_steps is not None else -(-n_rows // recipe.batch_size)
     needed = n_rows if recipe.n_steps is None else n_steps * recipe.batch_size
@@ -134,7 +134,7 @@ def _batches(orders: Sequence[torch.Generator], n_rows: int, recipe: Recipe) -> 
         torch.cat([torch.randperm(n_rows, generator=order) for _ in range(-(-needed // n_rows))])[:needed]
         for order in orders
     ]
-    return torch.stack(drawn).split(recipe.batch_size, dim=1)
+    return list(torch.stack(drawn).split(recipe.batch_size, dim=1))
 
 
 def _losses(logits: Values, target: torch.Tensor, objective: Objective) -> Float32[torch.Tensor, "cell row"]:
@@ -149,15 +149,15 @@ Maps = list[tuple[torch.Tensor, torch.Tensor]]
 
 @torch.no_grad()
 def _cross_entropy(maps: Maps, rows: torch.Tensor, target: torch.Tensor, objective: Objective) -> PerCell:
-    total = 0.0
     n_cells = len(maps[0][0])
+    total = torch.zeros(n_cells, device=rows.device)
     for start in range(0, len(rows), ROWS_AT_ONCE):
         values = rows[None, start : start + ROWS_AT_ONCE].expand(n_cells, -1, -1)
         own = target[None, start : start + ROWS_AT_ONCE]
         for i, (weight, bias) in enumerate(maps):
             values = torch.baddbmm(bias, values.relu() if i else values, weight)
-        total = total + _losses(values, own.expand(n_cells, *own.shape[1:]), objective).sum(dim=1)
-    return torch.as_tensor(total) / len(rows)
+        total += _losses(values, own.expand(n_cells, *own.shape[1:]), objective).sum(dim=1)
+    return total / len(rows)
 
 
 class _Network:

@@ -4,9 +4,9 @@ Features are standardised by mean and deviation of the training rows; the probe 
 
     strength * sum of cross-entropies + 1 / 2 * sum of squared weights      (the bias is free)
 
-multinomial for multiclass targets (of which the biases sum to zero: the softmax leaves that open), one binary problem a label for multilabel ones, for every strength of a fixed
-grid (scikit-learn's C: the larger, the weaker the regularisation). The optimum is unique, so there is no learning
-rate, no number of epochs and no seed.
+multinomial for multiclass targets (biases sum to zero, which the softmax leaves open), one binary problem a label for
+multilabel ones, for every strength of a fixed grid (scikit-learn's C: the larger, the weaker the regularisation). The
+optimum is unique, so there is no learning rate, no number of epochs and no seed.
 """
 
 from abc import ABC, abstractmethod

@@ -178,7 +178,7 @@ class NeighbourProbe(Probe):
 
 
 def _directions(rows: Float32[np.ndarray, "row dim"]) -> Float32[np.ndarray, "row dim"]:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
 
 
 class Neighbours(Protocol):

@@ -31,7 +31,8 @@ def subset(
     np.add.at(own, members, masses)
     share = own.sum(axis=0) / max(own.sum(), 1e-12)
     wanted = math.ceil(fraction * len(groups) - 1e-9)
-    waiting, chosen, total = list(order), [], np.zeros(masses.shape[1])
+    waiting, total = list(order), np.zeros(masses.shape[1])
+    chosen: list[int] = []
     while sum(sizes[chosen]) < wanted:
         looked_at = waiting[:N_LOOKED_AT]
         after = total + own[looked_at]

@@ -6,8 +6,8 @@ from pathlib import Path
 from mirbench.csv_dataset import CsvDataset
 from mirbench.domain import Clip
 from mirbench.errors import UsageError
+from mirbench.plan import load_dataset, require_size
 from mirbench.plugins import Plugins
-from mirbench.run import load_dataset, require_size
 from mirbench.specs import DatasetRequest, EncoderSpec
 
 

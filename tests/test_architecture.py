@@ -23,11 +23,11 @@ ORDER = (
     ("evaluate",),
     ("record",),
     ("leaderboard",),
-    ("run",),
+    ("plan", "run"),
     ("training",),
     ("testing",),
     ("console",),
-    ("options",),
+    ("options", "store_commands"),
     ("cli",),
     ("__main__",),
 )

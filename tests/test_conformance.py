@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from mirbench.plan import load_dataset
 from mirbench.plugins import Plugins
-from mirbench.run import load_dataset
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec
 from mirbench.testing import Check, checks_of, parametrize_with_checks
 from mirbench.testing.dataset_checks import DATASET_CHECKS

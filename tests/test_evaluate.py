@@ -9,9 +9,10 @@ from mirbench import Clip, ClipMetric, SetMetric
 from mirbench.console import ResultTable
 from mirbench.evaluate import evaluate, score
 from mirbench.extract import Region
+from mirbench.plan import Settings, make_plan
 from mirbench.plugins import Plugins
 from mirbench.probes import Examples
-from mirbench.run import Settings, make_plan, run
+from mirbench.run import run
 from mirbench_key.task import KeyTask
 
 

@@ -16,8 +16,9 @@ from conftest import SHARED
 from mirbench import audio
 from mirbench.domain import Result
 from mirbench.hookspecs import hookimpl
+from mirbench.plan import Settings, make_plan
 from mirbench.plugins import Plugins
-from mirbench.run import Settings, make_plan, run
+from mirbench.run import run
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 DATA = SHARED / "data"
