@@ -27,6 +27,7 @@ from mirbench.options import (
     find_home,
     home_option,
     names,
+    network_options,
     pairs,
     plugin_option,
     probe_options,
@@ -64,6 +65,8 @@ class Commands(click.Group):
 @click.version_option(__version__, prog_name="mirbench")
 def cli() -> None:
     """Ask what a frozen audio encoder hears."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read by torch: threads that spin while they wait lose
+    # 20x where other processes want the cores
 
 
 @cli.command("list")
@@ -116,6 +119,7 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Windows in a batch.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
+@network_options
 @probe_options
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 @home_option

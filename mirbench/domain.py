@@ -358,6 +358,8 @@ class Result:
         What the validation split chose, and from what: for each seed of the protocol the readout, layer, setting and
         decoder, and the cross-entropy of every readout, layer and setting. The first one's are repeated in the
         result's own fields.
+    extraction
+        How networks ran where they did not run as they are: precision, and the relative error of the features.
     """
 
     run: str
@@ -391,5 +393,6 @@ class Result:
     seed: int
     source: str
     selection: Mapping[str, Any]
+    extraction: Mapping[str, Any]
     versions: Mapping[str, str]
     seconds: Mapping[str, float]

@@ -16,6 +16,7 @@ from mirbench.plugins import Catalog, Plugins
 from mirbench.probes import MEMORY
 from mirbench.protocols import PROTOCOLS
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
+from mirbench.variants import vary
 from mirbench.weights import find_encoder
 
 Source = tuple[str, str]  # task and data set
@@ -39,6 +40,8 @@ class Settings:
         Shares of the training clips, each of which is evaluated.
     memory
         In bytes: what the training rows of a probe may take.
+    precision, compiled
+        How networks run, see `mirbench.variants`.
     trust_remote_code
         Whether code that lies beside weights may run.
     options
@@ -55,6 +58,8 @@ class Settings:
     train_fractions: tuple[float, ...] = (1.0,)
     memory: float = MEMORY
     size: str = "default"
+    precision: str = "fp32"
+    compiled: bool = False
     trust_remote_code: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
 
@@ -146,7 +151,11 @@ def make_plan(
     absent: dict[str, str] = {}
     references = _expand(encoders, _with_weights(plugins.encoders, absent) if "all" in encoders else [])
     encoder_specs = [
-        find_encoder(plugins.encoders, reference, settings.home, trust_remote_code=settings.trust_remote_code)
+        vary(
+            find_encoder(plugins.encoders, reference, settings.home, trust_remote_code=settings.trust_remote_code),
+            settings.precision,
+            compiled=settings.compiled,
+        )
         for reference in references
     ]
     _require_different_names(encoder_specs)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from mirbench import audio
 from mirbench.domain import SPLITS, Clip, Dataset, Encoder, Result
 from mirbench.errors import AudioError, MirbenchError
 from mirbench.evaluate import Evaluation, Fitting, evaluate
@@ -18,9 +19,11 @@ from mirbench.plan import Job, Plan, Source, load_dataset
 from mirbench.plugins import Plugins
 from mirbench.progress import StepProgress
 from mirbench.store import FeatureStore
+from mirbench.variants import Variant
 
 VERSIONED = ("mirbench-audio", "numpy", "scipy", "scikit-learn", "mir_eval", "sed_eval", "torch", "soxr", "soundfile")
 MAX_FILES_SHOWN = 5
+N_COMPARED = 4  # clips of which features of two precisions are compared
 K = TypeVar("K")
 
 
@@ -109,6 +112,7 @@ def _run_encoder(
         encoder, wanted, store, title=jobs[0].encoder.name, batch_size=settings.batch_size, workers=settings.workers
     )
     seconds = time.perf_counter() - started
+    extraction = _described(encoder, [region for region in wanted if region not in unread])
     with StepProgress(jobs[0].encoder.name, len(jobs), unit="task") as progress:
         for job in jobs:
             with _caught(failures, [job]):
@@ -116,9 +120,19 @@ def _run_encoder(
                 _require_all(dataset, unread)
                 for fitting in settings.fittings():
                     evaluation = evaluate(encoder, tasks[job], dataset, store, fitting)
-                    for result in _results(plan, job, encoder, dataset, evaluation, fitting, seconds):
+                    for result in _results(plan, job, encoder, dataset, evaluation, fitting, extraction, seconds):
                         plugins.manager.hook.mirbench_result(result=result)
             progress.advance(f"{job.task.name} on {job.dataset.name}")
+
+
+def _described(encoder: Encoder, regions: Sequence[Region]) -> dict[str, Any]:
+    """Measure how far features of another precision are from those of the encoder as it is."""
+    if not isinstance(encoder, Variant):
+        return {}
+    some = regions[:: max(1, len(regions) // N_COMPARED)][:N_COMPARED]
+    return encoder.described(
+        [audio.load(region.path, encoder.sample_rate, region.start, region.duration) for region in some]
+    )
 
 
 def _all_clips(dataset: Dataset) -> list[Clip]:
@@ -144,6 +158,7 @@ def _results(
     dataset: Dataset,
     evaluation: Evaluation,
     fitting: Fitting,
+    extraction: dict[str, Any],
     extract_seconds: float,
 ) -> list[Result]:
     first = evaluation.choices[0]
@@ -193,6 +208,7 @@ def _results(
                     for choice, decoder in zip(evaluation.choices, evaluation.decoders, strict=True)
                 ],
             },
+            extraction=extraction,
             versions=_versions(),
             seconds={"extract": extract_seconds, **evaluation.seconds},
         )

@@ -16,6 +16,7 @@ ORDER = (
     ("specs", "fingerprints", "files", "processes", "progress"),
     ("download", "generated", "published"),
     ("domain", "decode", "multilabel", "windows"),
+    ("variants",),
     ("hookspecs", "plugins", "weights"),
     ("audio", "store"),
     ("csv_dataset", "extract"),

@@ -16,8 +16,8 @@ RESULT = Result(
     is_headline=True, aggregate="mean",
     value=0.5, low=0.4, high=0.6, deviation=0.0, n=10, n_groups=5, n_train=20, n_valid=10, protocol="convex", n_seeds=0,
     train_fraction=1.0, readout="mean", layer=0,
-    setting=1.0, seed=0, source="mir_eval", selection={"curve": [["mean", 0, 1.0, 0.7]]}, versions={"numpy": "2"},
-    seconds={"probe": 1.0},
+    setting=1.0, seed=0, source="mir_eval", selection={"curve": [["mean", 0, 1.0, 0.7]]}, extraction={},
+    versions={"numpy": "2"}, seconds={"probe": 1.0},
 )  # fmt: skip
 
 

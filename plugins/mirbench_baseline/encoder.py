@@ -34,7 +34,7 @@ class SpectralEncoder(Encoder):
     def encode(self, audio: Audio) -> Features:
         """Turn one clip into features."""
         with torch.inference_mode():
-            frames = self.frames(torch.from_numpy(audio)[None].to(self.device)).cpu().numpy()
+            frames = self.frames(torch.from_numpy(audio)[None].to(self.device)).float().cpu().numpy()
         return Features(frames=frames, times=np.arange(frames.shape[1]) * self.hop_length / self.sample_rate)
 
 
