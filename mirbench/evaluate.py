@@ -27,6 +27,7 @@ from mirbench.errors import DatasetError, MirbenchError
 from mirbench.extract import Region
 from mirbench.probes import MEMORY, Examples, Probe
 from mirbench.protocols import PROTOCOLS, Candidate, Problem, Protocol
+from mirbench.scoring import score_clips
 from mirbench.store import FeatureKey, FeatureStore
 from mirbench.subsets import subset
 
@@ -46,6 +47,8 @@ class Fitting:
         Of the training clips.
     memory
         In bytes: what the training rows of one readout and layer may take.
+    workers
+        Processes that score clips, where that takes long.
     """
 
     protocol: Protocol = PROTOCOLS["convex"]
@@ -53,6 +56,7 @@ class Fitting:
     fraction: float = 1.0
     memory: float = MEMORY
     device: str = "cpu"
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ def evaluate(
     for choice, own in zip(choices, tuned, strict=True):
         answers = [_answer(encoder, task, choice, clip, store) for clip in clips["test"]]
         estimates.append([own.decode(answer.logits, answer.times, answer.duration) for answer in answers])
-    scores = score(task, clips["test"], estimates, fitting.seed)
+    scores = score(task, clips["test"], estimates, fitting.seed, fitting.workers)
     return Evaluation(
         scores=scores,
         choices=choices,
@@ -189,7 +193,9 @@ def _subset(
     return [clips[i] for i in subset(masses, [clip.group for clip in clips], fitting.fraction, fitting.seed)]
 
 
-def score(task: Task, clips: Sequence[Clip], estimates: Sequence[Sequence[object]], seed: int) -> tuple[Score, ...]:
+def score(
+    task: Task, clips: Sequence[Clip], estimates: Sequence[Sequence[object]], seed: int, workers: int = 1
+) -> tuple[Score, ...]:
     """Score estimates with every metric of a task, with bootstrap intervals over groups.
 
     A metric that is not defined on these clips (about a label that none of them has) is left out.
@@ -209,7 +215,7 @@ def score(task: Task, clips: Sequence[Clip], estimates: Sequence[Sequence[object
     counts = _group_counts(groups, seed)[:, groups]
     scores = []
     for metric in task.metrics:
-        found = [_score(metric, references, own, counts) for own in estimates]
+        found = [_score(metric, references, own, counts, workers) for own in estimates]
         value = float(np.mean([value for value, _ in found]))
         low, high = (
             _interval(np.mean([resampled for _, resampled in found], axis=0)) if np.isfinite(value) else (value,) * 2
@@ -223,10 +229,10 @@ def score(task: Task, clips: Sequence[Clip], estimates: Sequence[Sequence[object
 
 
 def _score(
-    metric: Metric, references: Sequence[object], estimates: Sequence[object], counts: Counts
+    metric: Metric, references: Sequence[object], estimates: Sequence[object], counts: Counts, workers: int
 ) -> tuple[float, Float64[np.ndarray, "resample"]]:
     if isinstance(metric, ClipMetric):
-        scored = [metric.score(*pair) for pair in zip(references, estimates, strict=True)]
+        scored = score_clips(metric.score, references, estimates, workers)
         weighted = np.array([each if isinstance(each, tuple) else (each, 1.0) for each in scored], dtype=np.float64)
         values, weights = weighted.T
         is_mean = metric.aggregate == "mean"

@@ -66,7 +66,7 @@ class Settings:
     def fittings(self) -> list[Fitting]:
         """How probes are fitted, for each share of the training clips."""
         return [
-            Fitting(PROTOCOLS[self.protocol], self.seed, fraction, self.memory, self.device)
+            Fitting(PROTOCOLS[self.protocol], self.seed, fraction, self.memory, self.device, self.workers)
             for fraction in self.train_fractions
         ]
 

@@ -20,7 +20,7 @@ ORDER = (
     ("hookspecs", "plugins", "weights"),
     ("audio", "store"),
     ("csv_dataset", "extract"),
-    ("rows", "newton", "probes", "networks", "protocols", "subsets"),
+    ("scoring", "rows", "newton", "probes", "networks", "protocols", "subsets"),
     ("evaluate",),
     ("record",),
     ("leaderboard",),

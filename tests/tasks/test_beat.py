@@ -1,5 +1,7 @@
 """The beat task against mir_eval."""
 
+import warnings
+
 import mir_eval
 import numpy as np
 import pytest
@@ -59,3 +61,37 @@ def test_a_file_that_holds_no_beats_is_refused(tmp_path, text):
     (tmp_path / "a.beats").write_text(text)
     with pytest.raises(ValueError, match=r"a\.beats"):
         TASK.read_reference("a.beats", tmp_path)
+
+
+def odd_beats(random):
+    """Beats of any number, tempo, offset and jitter; close together, on the grid of 10 ms, or far apart."""
+    n = int(random.integers(0, 60))
+    beats = np.cumsum(random.uniform(0.2, 1.0) * random.uniform(0.6, 1.4, size=n))
+    beats = beats + random.choice([0.0, 0.004, random.uniform(0, 30)])
+    if random.random() < 0.3:
+        beats = np.round(beats, 2)
+    if random.random() < 0.1:
+        beats = beats / random.choice([50, 1000])  # pulses that share a sample
+    return np.unique(beats)
+
+
+def test_p_score_is_mir_evals_to_the_last_digit():
+    random = np.random.default_rng(0)
+    n_odd = 0
+    for _ in range(3000):
+        reference, estimate = odd_beats(random), odd_beats(random)
+        if random.random() < 0.5:
+            estimate = np.unique(
+                np.abs(reference + random.choice([0.0, 0.01, 0.05]) * random.standard_normal(len(reference)))
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                expected = mir_eval.beat.p_score(reference, estimate)
+            except ValueError:  # all reference beats in one sample: no tempo
+                n_odd += 1
+                with pytest.raises(ValueError, match="NaN"):
+                    SCORES["p_score"](reference, estimate)
+                continue
+        assert SCORES["p_score"](reference, estimate) == expected
+    assert n_odd < 100

@@ -1,0 +1,48 @@
+"""Score clips one by one, in several processes where that takes long."""
+
+import pickle
+import time
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any
+
+from mirbench.processes import process_pool
+
+SECONDS_ALONE = 10.0  # for which starting processes does not pay
+SECONDS_MEASURED = 0.5
+N_PIECES = 8  # for each process, so that none waits long for the others
+
+Score = float | tuple[float, float]
+ScoreFunction = Callable[[Any, Any], Score]
+
+
+def score_clips(score: ScoreFunction, references: Sequence[Any], estimates: Sequence[Any], workers: int) -> list[Score]:
+    """Score every clip; the same numbers, in the same order, whatever the number of processes.
+
+    A function that cannot be sent to another process (a lambda, say) is called in this one.
+    """
+    pairs = list(zip(references, estimates, strict=True))
+    found: list[Score] = []
+    started = time.perf_counter()
+    while len(found) < len(pairs) and time.perf_counter() - started < SECONDS_MEASURED:
+        found.append(score(*pairs[len(found)]))
+    rest = pairs[len(found) :]
+    seconds = (time.perf_counter() - started) / max(1, len(found)) * len(rest)
+    if workers < 2 or seconds < SECONDS_ALONE or not _can_be_sent(score, rest):
+        return found + [score(*pair) for pair in rest]
+    size = -(-len(rest) // (workers * N_PIECES))
+    pieces = [rest[start : start + size] for start in range(0, len(rest), size)]
+    with process_pool(workers) as pool:
+        return found + list(chain.from_iterable(pool.map(_score_piece, [score] * len(pieces), pieces)))
+
+
+def _can_be_sent(score: ScoreFunction, pairs: Sequence[tuple[Any, Any]]) -> bool:
+    try:
+        pickle.loads(pickle.dumps((score, pairs[:1])))
+    except Exception:  # whatever a plugin's objects raise
+        return False
+    return True
+
+
+def _score_piece(score: ScoreFunction, pairs: Sequence[tuple[Any, Any]]) -> list[Score]:
+    return [score(*pair) for pair in pairs]
