@@ -121,6 +121,7 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
 @network_options
 @probe_options
+@click.option("--fresh", is_flag=True, help="Do again what is finished.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 @home_option
 @size_option

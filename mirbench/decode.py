@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
-from scipy.signal import find_peaks
 
 from mirbench.domain import LabelledIntervals
 
@@ -19,6 +18,8 @@ def pick_peaks(
     distance
         In seconds: of two peaks closer than this the higher stays.
     """
+    from scipy.signal import find_peaks  # a second to import
+
     if len(times) < 2:
         return np.asarray(times[activation >= threshold])
     frames = max(1, round(distance / float(times[1] - times[0])))

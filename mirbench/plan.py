@@ -42,6 +42,8 @@ class Settings:
         In bytes: what the training rows of a probe may take.
     precision, compiled
         How networks run, see `mirbench.variants`.
+    fresh
+        Whether jobs that are finished are done again.
     trust_remote_code
         Whether code that lies beside weights may run.
     options
@@ -60,6 +62,7 @@ class Settings:
     size: str = "default"
     precision: str = "fp32"
     compiled: bool = False
+    fresh: bool = False
     trust_remote_code: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
 

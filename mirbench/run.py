@@ -15,6 +15,7 @@ from mirbench.domain import SPLITS, Clip, Dataset, Encoder, Result
 from mirbench.errors import AudioError, MirbenchError
 from mirbench.evaluate import Evaluation, Fitting, evaluate
 from mirbench.extract import Failures, Region, extract
+from mirbench.finished import Finished, key_of
 from mirbench.plan import Job, Plan, Source, load_dataset
 from mirbench.plugins import Plugins
 from mirbench.progress import StepProgress
@@ -119,10 +120,32 @@ def _run_encoder(
                 dataset = datasets[job.source]
                 _require_all(dataset, unread)
                 for fitting in settings.fittings():
-                    evaluation = evaluate(encoder, tasks[job], dataset, store, fitting)
-                    for result in _results(plan, job, encoder, dataset, evaluation, fitting, extraction, seconds):
+                    for result in _finish(plan, job, encoder, dataset, store, fitting, extraction, seconds):
                         plugins.manager.hook.mirbench_result(result=result)
             progress.advance(f"{job.task.name} on {job.dataset.name}")
+
+
+def _finish(
+    plan: Plan,
+    job: Job,
+    encoder: Encoder,
+    dataset: Dataset,
+    store: FeatureStore,
+    fitting: Fitting,
+    extraction: dict[str, Any],
+    extract_seconds: float,
+) -> list[Result]:
+    """Evaluate a job, or recall its results."""
+    task = job.load_task()
+    finished = Finished(plan.settings.home / "finished")
+    key = key_of(encoder, task, dataset, fitting, dict(job.options), _versions())
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    found = None if plan.settings.fresh else finished.get(key, plan.run, date, job.encoder.name)
+    if found is None:
+        evaluation = evaluate(encoder, task, dataset, store, fitting)
+        found = _results(plan, job, encoder, dataset, evaluation, fitting, extraction, extract_seconds)
+        finished.put(key, found)
+    return found
 
 
 def _described(encoder: Encoder, regions: Sequence[Region]) -> dict[str, Any]:

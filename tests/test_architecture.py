@@ -24,7 +24,7 @@ ORDER = (
     ("evaluate",),
     ("record",),
     ("leaderboard",),
-    ("plan", "run"),
+    ("finished", "plan", "run"),
     ("training",),
     ("testing",),
     ("console",),

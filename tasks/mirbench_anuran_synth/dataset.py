@@ -4,6 +4,7 @@ The folder is named by all that the audio depends on; see `mirbench.generated`.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,12 @@ def _reference(codes: Sequence[str]) -> Float32[np.ndarray, "label"]:
 
 def manifest_path(request: DatasetRequest) -> Path:
     """Say where the manifest of a size lies; the folder's name covers species and plan."""
-    return generated.manifest_path(request, NAME, RENDERING, f"{TABLE.read_text()} {recordings()!r}")
+    return generated.manifest_path(request, NAME, RENDERING, _planned())
+
+
+@cache
+def _planned() -> str:
+    return f"{TABLE.read_text()} {recordings()!r}"
 
 
 def prepare(request: DatasetRequest) -> None:

@@ -5,12 +5,12 @@ The folder is named by all that the audio depends on; see `mirbench.generated`.
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
-from scipy.signal import oaconvolve
 
 from mirbench import generated
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
@@ -19,7 +19,7 @@ from mirbench.generated import Made, generate, read_manifest
 from mirbench.specs import DatasetRequest
 from mirbench_hospital_synth.plan import CLIP_SECONDS, LABELS, ClipPlan, Event, clips
 from mirbench_hospital_synth.room import Acoustics, Bands, impulse_response, level_db, octave_power
-from mirbench_hospital_synth.signals import SAMPLE_RATE, Signal, n_samples
+from mirbench_hospital_synth.signals import SAMPLE_RATE, Signal, convolved, n_samples
 
 NAME = "hospital-synth"
 TASK = "hospital"
@@ -66,8 +66,12 @@ class HospitalSynth(Dataset):
 
 def manifest_path(request: DatasetRequest) -> Path:
     """Say where the manifest of a size lies; the folder's name covers the plan."""
-    planned = re.sub(r"(\.\d{6})\d+", r"\1", repr(clips("default")))  # machines may differ in the last digits
-    return generated.manifest_path(request, NAME, RENDERING, planned)
+    return generated.manifest_path(request, NAME, RENDERING, _planned())
+
+
+@cache
+def _planned() -> str:
+    return re.sub(r"(\.\d{6})\d+", r"\1", repr(clips("default")))  # machines may differ in the last digits
 
 
 def prepare(request: DatasetRequest) -> None:
@@ -106,7 +110,7 @@ def mix(plan: ClipPlan) -> Float32[np.ndarray, "samples"]:
 def placed(event: Event, acoustics: Acoustics, background: Bands) -> Signal:
     """Let an event sound at its place, at its level against the background; the room rings on after its end."""
     dry = event.sound.render(np.random.default_rng(event.seed))
-    wet = oaconvolve(dry, impulse_response(acoustics, acoustics.positions[event.position]))
+    wet = convolved(dry, impulse_response(acoustics, acoustics.positions[event.position]))
     gain_db = event.level_db - level_db(octave_power(wet[: len(dry)]), background)
     return np.asarray(wet * np.float32(10 ** (gain_db / 20)), dtype=np.float32)
 

@@ -17,13 +17,13 @@ levels
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import oaconvolve
 
 from mirbench_hospital_synth.signals import (
     SAMPLE_RATE,
     Signal,
     Triple,
     band_noise,
+    convolved,
     decaying,
     faded,
     n_samples,
@@ -151,7 +151,7 @@ class Door:
         rates = np.geomspace(*self.squeaks, length) * np.exp(0.15 * wandering(random, length, 6.0))
         slips = np.diff(np.floor(np.cumsum(rates) / SAMPLE_RATE), prepend=0.0)
         body = ringing([3 * mode for mode in self.panel], (0.03, 0.025, 0.02), (0.0, 0.0, -3.0), 0.04)
-        creaking = oaconvolve(slips.astype(np.float32), body)[:length]
+        creaking = convolved(slips.astype(np.float32), body)[:length]
         air = band_noise(random, length, 80.0, 600.0, tilt_db=-3.0)
         return faded((0.3 * self.creak * unit(creaking) + 0.15 * air).astype(np.float32), 0.05)
 

@@ -6,7 +6,6 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Float32, Float64
 from scipy import fft
-from scipy.signal import oaconvolve
 
 SAMPLE_RATE = 32000  # Hz: the rate of the third-octave sensors that listen in such rooms
 Signal = Float32[np.ndarray, "_samples"]
@@ -101,13 +100,20 @@ def decaying(decay: float) -> Signal:
     return np.asarray(np.exp(-np.log(1000) * np.arange(n_samples(decay)) / n_samples(decay)), dtype=np.float32)
 
 
+def convolved(one: Signal, other: Signal) -> Signal:
+    """Convolve two sounds."""
+    from scipy.signal import oaconvolve  # a second to import, and there is nothing to make most of the time
+
+    return np.asarray(oaconvolve(one, other), dtype=np.float32)
+
+
 def repeated(response: Signal, times: Sequence[float], levels: Sequence[float], length: int) -> Signal:
     """Let the same response sound at several times, each at its own amplitude; what lies outside is cut off."""
     train = np.zeros(length, dtype=np.float32)
     for time, level in zip(times, levels, strict=True):
         if 0 <= n_samples(time) < length:
             train[n_samples(time)] += level
-    return np.asarray(oaconvolve(train, response)[:length], dtype=np.float32)
+    return convolved(train, response)[:length]
 
 
 def wandering(random: np.random.Generator, length: int, rate: float) -> Signal:
