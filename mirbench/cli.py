@@ -121,6 +121,7 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
 @network_options
 @probe_options
+@click.option("--scheduler", metavar="ADDRESS|local:N", help="Work on a cluster of dask.distributed.")
 @click.option("--fresh", is_flag=True, help="Do again what is finished.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 @home_option
@@ -138,6 +139,7 @@ def run_command(
     decoder: str | None,
     out: Path,
     device: str,
+    scheduler: str | None,
     dry_run: bool,
     home: Path | None,
     workers: int | None,
@@ -160,9 +162,10 @@ def run_command(
         encoders = [f"{encoders[0]}@{checkpoint}"]
     if decoder is not None:
         options["decoder"] = decoder
-    full = Settings(
-        home=find_home(home), out=out, device=find_device(device), workers=n_workers, options=options, **settings
-    )
+    where = find_home(home)
+    if scheduler is not None:  # other machines look for the same paths
+        where, csv = where.absolute(), csv and csv.absolute()
+    full = Settings(home=where, out=out, device=find_device(device), workers=n_workers, options=options, **settings)
     plan = make_plan(plugins, encoders, tasks, full, datasets=datasets, csv=csv)
     if dry_run:
         print_plan(plan)
@@ -174,7 +177,12 @@ def run_command(
     writer = RecordWriter(out / "records", plan.run)
     plugins.observe(writer)
     plugins.observe(table)
-    failures = run(plan, plugins)
+    if scheduler is not None:
+        from mirbench.cluster import run_on_cluster
+
+        failures = run_on_cluster(plan, plugins, scheduler, plugin_files(plugin_paths))
+    else:
+        failures = run(plan, plugins)
     if table.results:
         click.echo(table.text())
         click.echo(f"records: {writer.path}")

@@ -60,7 +60,14 @@ Failures = dict[Region, AudioError]
 
 
 def extract(
-    encoder: Encoder, wanted: Wanted, store: FeatureStore, *, title: str, batch_size: int = 16, workers: int = 2
+    encoder: Encoder,
+    wanted: Wanted,
+    store: FeatureStore,
+    *,
+    title: str,
+    batch_size: int = 16,
+    workers: int = 2,
+    quiet: bool = False,
 ) -> Failures:
     """Compute and store the wanted readouts of every region.
 
@@ -70,6 +77,8 @@ def extract(
         The readouts that some probe will see.
     workers
         Threads that decode; memory grows with them, not with the number of clips.
+    quiet
+        Whether nothing is said of how far it has come.
 
     Returns
     -------
@@ -87,7 +96,8 @@ def extract(
             missing = _missing(encoder, wanted, store, pool, failures)
             if missing:
                 shards = store.writer(encoder.fingerprint, title)
-                _compute(encoder, missing, shards, pool, failures, Progress(title, len(missing)), batch_size)
+                progress = Progress(title, len(missing), quiet=quiet)
+                _compute(encoder, missing, shards, pool, failures, progress, batch_size)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

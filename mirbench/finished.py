@@ -6,17 +6,27 @@ protocol, seed, the versions of libraries, and the source code of mirbench, of t
 
 import hashlib
 import json
+import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mirbench.domain import SPLITS, Dataset, Encoder, Result, Task
-from mirbench.evaluate import Fitting
+from mirbench import audio
+from mirbench.domain import SPLITS, Clip, Dataset, Encoder, Result, Task
+from mirbench.evaluate import Evaluation, Fitting, evaluate
 from mirbench.extract import Region
 from mirbench.files import write_atomically
+from mirbench.plan import Job, Settings
+from mirbench.store import FeatureStore
+from mirbench.variants import Variant
+
+VERSIONED = ("mirbench-audio", "numpy", "scipy", "scikit-learn", "mir_eval", "sed_eval", "torch", "soxr", "soundfile")
+N_COMPARED = 4  # clips of which features of two precisions are compared
 
 
 class Finished:
@@ -73,6 +83,120 @@ def key_of(
 
 def _package(thing: object) -> str:
     return type(thing).__module__.partition(".")[0]
+
+
+def finish(
+    run: str,
+    settings: Settings,
+    job: Job,
+    encoder: Encoder,
+    dataset: Dataset,
+    store: FeatureStore,
+    fitting: Fitting,
+    extraction: dict[str, Any],
+    extract_seconds: float,
+) -> list[Result]:
+    """Evaluate a job, or recall its results."""
+    task = job.load_task()
+    finished = Finished(settings.home / "finished")
+    key = key_of(encoder, task, dataset, fitting, dict(job.options), _versions())
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    found = None if settings.fresh else finished.get(key, run, date, job.encoder.name)
+    if found is None:
+        evaluation = evaluate(encoder, task, dataset, store, fitting)
+        found = _results(run, settings, job, encoder, dataset, evaluation, fitting, extraction, extract_seconds)
+        finished.put(key, found)
+    return found
+
+
+def described(encoder: Encoder, regions: Sequence[Region]) -> dict[str, Any]:
+    """Measure how far features of another precision are from those of the encoder as it is."""
+    if not isinstance(encoder, Variant):
+        return {}
+    some = regions[:: max(1, len(regions) // N_COMPARED)][:N_COMPARED]
+    return encoder.described(
+        [audio.load(region.path, encoder.sample_rate, region.start, region.duration) for region in some]
+    )
+
+
+def all_clips(dataset: Dataset) -> list[Clip]:
+    return [clip for split in SPLITS for clip in dataset.clips(split)]
+
+
+def _results(
+    run: str,
+    settings: Settings,
+    job: Job,
+    encoder: Encoder,
+    dataset: Dataset,
+    evaluation: Evaluation,
+    fitting: Fitting,
+    extraction: dict[str, Any],
+    extract_seconds: float,
+) -> list[Result]:
+    first = evaluation.choices[0]
+    return [
+        Result(
+            run=run,
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            encoder=job.encoder.name,
+            fingerprint=encoder.fingerprint,
+            task=job.task.name,
+            dataset=dataset.name,
+            dataset_version=dataset.version,
+            size=dataset.size,
+            split="test",
+            options=dict(job.options),
+            metric=score.metric.name,
+            label=score.metric.label,
+            is_headline=score is evaluation.scores[0],
+            aggregate=score.metric.aggregate,
+            value=score.value,
+            low=score.low,
+            high=score.high,
+            deviation=score.deviation,
+            n=evaluation.n_clips["test"],
+            n_groups=evaluation.n_groups,
+            n_train=evaluation.n_clips["train"],
+            n_valid=evaluation.n_clips["valid"],
+            protocol=fitting.protocol.name,
+            n_seeds=fitting.protocol.n_seeds,
+            train_fraction=fitting.fraction,
+            readout=first.readout,
+            layer=first.layer,
+            setting=first.setting,
+            seed=settings.seed,
+            source=score.metric.source,
+            selection={
+                "split": "valid",
+                "criterion": "cross-entropy",
+                "choices": [
+                    {
+                        "readout": choice.readout,
+                        "layer": choice.layer,
+                        "setting": choice.setting,
+                        "decoder": decoder,
+                        "curve": choice.curve,
+                    }
+                    for choice, decoder in zip(evaluation.choices, evaluation.decoders, strict=True)
+                ],
+            },
+            extraction=extraction,
+            versions=_versions(),
+            seconds={"extract": extract_seconds, **evaluation.seconds},
+        )
+        for score in evaluation.scores
+    ]
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in VERSIONED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 @cache

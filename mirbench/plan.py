@@ -86,12 +86,15 @@ class Job:
     ----------
     options
         Of the task, where they are not its defaults.
+    reference
+        How the user named the encoder.
     """
 
     encoder: EncoderSpec
     task: TaskSpec
     dataset: DatasetSpec
     options: tuple[tuple[str, str], ...] = ()
+    reference: str = ""
 
     @property
     def source(self) -> Source:
@@ -114,11 +117,14 @@ class Plan:
     ----------
     absent
         Why data sets or encoders are left out, where all are asked for and some are not on this machine.
+    csv
+        The user's own file, in place of data sets.
     """
 
     jobs: tuple[Job, ...]
     settings: Settings
     absent: Mapping[str, str] = field(default_factory=dict)
+    csv: Path | None = None
 
     @cached_property
     def run(self) -> str:
@@ -179,10 +185,14 @@ def make_plan(
             chosen = _datasets_of(plugins, task, datasets, is_every_task)
             require_size(chosen, settings.size)
         sources += [(task, dataset) for dataset in chosen]
-    jobs = [Job(encoder, task, dataset, options[task.name]) for encoder in encoder_specs for task, dataset in sources]
+    jobs = [
+        Job(encoder, task, dataset, options[task.name], reference)
+        for encoder, reference in zip(encoder_specs, references, strict=True)
+        for task, dataset in sources
+    ]
     if not jobs:
         raise UsageError("nothing to do: none of the data sets has references for these tasks")
-    return Plan(tuple(jobs), settings, absent)
+    return Plan(tuple(jobs), settings, absent, csv)
 
 
 def _require_different_names(encoders: Sequence[EncoderSpec]) -> None:

@@ -13,11 +13,14 @@ R = TypeVar("R", bound="_Report")
 
 
 class _Report(ABC):
-    def __init__(self, title: str, n_done: int = 0, **bar: Any) -> None:
+    def __init__(self, title: str, n_done: int = 0, *, quiet: bool = False, **bar: Any) -> None:
+        self._quiet = quiet
         self._title = title
         self._n_done = n_done
         self._started = self._last_line = time.monotonic()
-        self._bar = tqdm(desc=title, initial=n_done, disable=not sys.stderr.isatty(), dynamic_ncols=True, **bar)
+        self._bar = tqdm(
+            desc=title, initial=n_done, disable=quiet or not sys.stderr.isatty(), dynamic_ncols=True, **bar
+        )
 
     @abstractmethod
     def _line(self) -> str:
@@ -41,7 +44,8 @@ class _Report(ABC):
 
     def _print_line(self) -> None:
         self._last_line = time.monotonic()
-        print(f"{self._title}: {self._line()}", file=sys.stderr, flush=True)
+        if not self._quiet:
+            print(f"{self._title}: {self._line()}", file=sys.stderr, flush=True)
 
 
 class Progress(_Report):
@@ -55,8 +59,8 @@ class Progress(_Report):
         How many clips there are to do.
     """
 
-    def __init__(self, title: str, n_clips: int) -> None:
-        super().__init__(title, total=n_clips, unit="clip")
+    def __init__(self, title: str, n_clips: int, *, quiet: bool = False) -> None:
+        super().__init__(title, total=n_clips, unit="clip", quiet=quiet)
         self._n_clips = n_clips
         self._audio_seconds = 0.0
 

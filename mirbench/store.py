@@ -322,7 +322,7 @@ def _write_shard(folder: Path, clips: list[tuple[str, np.ndarray, np.ndarray]]) 
     ends = np.cumsum([values.shape[1] for values in rows]).tolist()
     places = [(name, first, last) for (name, _, _), first, last in zip(clips, [0, *ends[:-1]], ends, strict=True)]
     tensors = {
-        str(layer): np.concatenate([values[layer] for values in rows]).astype(np.float32, copy=False)
+        str(layer): np.concatenate([values[layer] for values in rows]).astype(np.float32, order="C", copy=False)
         for layer in range(len(rows[0]))
     }
     if has_frames:

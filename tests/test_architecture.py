@@ -24,7 +24,7 @@ ORDER = (
     ("evaluate",),
     ("record",),
     ("leaderboard",),
-    ("finished", "plan", "run"),
+    ("plan", "finished", "run", "cluster"),
     ("training",),
     ("testing",),
     ("console",),

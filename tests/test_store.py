@@ -51,6 +51,16 @@ def test_clips_of_any_length_share_a_file(tmp_path):
             np.testing.assert_array_equal(times, np.arange(expected.shape[1]) / 7)
 
 
+def test_the_order_of_axes_in_memory_does_not_matter(tmp_path):
+    """The safetensors library writes memory as it lies."""
+    transposed = np.asfortranarray(VALUES)
+    other = np.ascontiguousarray(VALUES.transpose(0, 2, 1)).transpose(0, 2, 1)
+    for i, values in enumerate((transposed, other, VALUES[:, ::-1])):
+        key = replace(KEY, start=float(i))
+        store = write(tmp_path, key, values=values)
+        np.testing.assert_array_equal(store.read(key, 1)[0], values[1])
+
+
 def test_readouts_of_a_clip_have_layers_and_dims_of_their_own(tmp_path):
     mean, token = replace(KEY, readout="mean"), replace(KEY, readout="mean of tokens / odd")
     store = FeatureStore(tmp_path)
