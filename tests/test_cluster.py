@@ -54,13 +54,10 @@ def plugin(tmp_path, monkeypatch):
     path = tmp_path / "slow.py"
     path.write_text(PLUGIN)
     monkeypatch.setenv("SLOW_LOG", str(tmp_path / "log"))
+    monkeypatch.setattr("mirbench.store.SHARD_SECONDS", 0.0)  # the plugin sets it too: undone after the test
+    monkeypatch.setattr("mirbench.cluster.CLIPS_PER_TASK", 3)
     (tmp_path / "log").touch()
     return path
-
-
-@pytest.fixture
-def few_clips(monkeypatch):
-    monkeypatch.setattr("mirbench.cluster.CLIPS_PER_TASK", 3)
 
 
 def numbers(folder):
@@ -82,7 +79,7 @@ def calls():
     return len(Path(os.environ["SLOW_LOG"]).read_text().split())
 
 
-def test_workers_give_the_numbers_of_one_process(plugin, recordings, tmp_path, few_clips):
+def test_workers_give_the_numbers_of_one_process(plugin, recordings, tmp_path):
     plugins = Plugins([plugin])
     settings = Settings(home=tmp_path / "home", out=tmp_path / "out", train_fractions=(0.5, 1.0))
     plan = make_plan(plugins, ["slow", "chroma"], ["key"], settings, csv=recordings)
@@ -144,7 +141,7 @@ def test_a_client_that_is_killed_goes_on_where_it_was(plugin, recordings, tmp_pa
     assert read[0] == read[1]
 
 
-def test_a_file_that_cannot_be_read_costs_its_job_alone(plugin, recordings, tmp_path, few_clips):
+def test_a_file_that_cannot_be_read_costs_its_job_alone(plugin, recordings, tmp_path):
     broken = tmp_path / "broken.csv"
     rows = recordings.read_text().splitlines()
     folder = recordings.parent

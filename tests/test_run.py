@@ -69,6 +69,7 @@ def plugin(tmp_path, monkeypatch) -> Path:
     path = tmp_path / "slow.py"
     path.write_text(PLUGIN)
     monkeypatch.setenv("SLOW_LOG", str(tmp_path / "log"))
+    monkeypatch.setattr("mirbench.store.SHARD_SECONDS", 0.2)  # the plugin sets it too: undone after the test
     return path
 
 
