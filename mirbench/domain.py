@@ -141,6 +141,9 @@ class Encoder(ABC):
         The readouts that clip tasks choose from, on validation; None for the mean and every token.
     n_parameters
         Of the network; None where there is none.
+    is_parallel
+        Whether `encode` may be called from several threads at a time; several clips are then encoded side by side, each
+        in one thread. For encoders that are too light to keep several cores busy with one clip.
     about
         What else a user should know, line by line: what the weights were trained on, for how long.
     """
@@ -150,6 +153,7 @@ class Encoder(ABC):
     tokens: tuple[str, ...] = ()
     clip_readouts: tuple[str, ...] | None = None
     n_parameters: int | None = None
+    is_parallel: bool = False
     about: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod

@@ -3,9 +3,10 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -135,24 +136,27 @@ def _compute(
     """Run decoder, encoder and writer side by side; each hands on in order."""
     in_flight: deque[tuple[Region, int]] = deque()
 
-    def decode(region: Region) -> Audio | AudioError:
+    def decode(region: Region) -> tuple[int, Audio | Features] | AudioError:
         try:
-            return audio.load(region.path, encoder.sample_rate, region.start, region.duration)
+            samples = audio.load(region.path, encoder.sample_rate, region.start, region.duration)
         except AudioError as error:
             return error
+        return len(samples), encoder.encode(samples) if encoder.is_parallel else samples
 
-    def decoded() -> Iterator[Audio]:
-        for region, samples in _map_ahead(pool, decode, missing, CLIPS_AHEAD * pool._max_workers):
-            if isinstance(samples, AudioError):
-                failures[region] = samples
+    def decoded() -> Iterator[Any]:
+        for region, found in _map_ahead(pool, decode, missing, CLIPS_AHEAD * pool._max_workers):
+            if isinstance(found, AudioError):
+                failures[region] = found
                 progress.advance(0.0)
             else:
-                in_flight.append((region, len(samples)))
-                yield samples
+                n_samples, made = found
+                in_flight.append((region, n_samples))
+                yield made
 
     writing: deque[Future[None]] = deque()
-    with progress, shards, ThreadPoolExecutor(1) as writer, torch.inference_mode():
-        for features in encoder.encode_all(decoded(), batch_size):
+    with progress, shards, ThreadPoolExecutor(1) as writer, torch.inference_mode(), _threads(encoder.is_parallel):
+        encoded = decoded() if encoder.is_parallel else encoder.encode_all(decoded(), batch_size)
+        for features in encoded:
             if not in_flight:
                 raise EncoderError("encode_all returned more features than it was given clips")
             region, n_samples = in_flight.popleft()
@@ -165,6 +169,17 @@ def _compute(
             future.result()
     if in_flight:
         raise EncoderError(f"encode_all returned no features for {len(in_flight)} of the clips it was given")
+
+
+@contextmanager
+def _threads(is_parallel: bool) -> Iterator[None]:
+    """Leave one thread to torch in each worker where several encode."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1 if is_parallel else n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def _map_ahead(

@@ -24,11 +24,14 @@ from jaxtyping import Float, Float32, Float64, Int64
 
 from mirbench.rows import Rows
 
-MAX_STEPS = 200
+MAX_STEPS = 100
 MAX_GRADIENTS = 500  # conjugate gradients in a step
 SMALLEST_STEP = 2.0**-20
 SAMPLE = 16384  # rows of which the Hessian is computed
 NEGLIGIBLE = 0.1  # eigenvalue of the Hessian, over the penalty, below which a direction is left to the diagonal
+TRUSTING = 10  # steps after which the sample is made larger, and no direction left to the diagonal any more
+LARGEST_SAMPLE = 1 << 17  # rows: 0.8 GiB for 768 dims, with its rotated copy
+COARSEST = 0.1  # accuracy of a step, relative to its gradient, far from the solution
 MEMORY = 8  # differences of gradients
 Weights = Float[torch.Tensor, "problem column dim"]  # the last dim is the bias
 Outputs = Float[torch.Tensor, "problem column row"]
@@ -140,7 +143,8 @@ def solve_path(
     Parameters
     ----------
     tolerance
-        Largest entry of the gradient at a solution, in single precision (sums over rows in double).
+        Largest entry of the gradient at a solution, in single precision (sums over rows in double); in double where
+        single does not reach it.
 
     Raises
     ------
@@ -152,7 +156,10 @@ def solve_path(
     for penalty in penalties:
         ahead = weights + (weights - before)
         before = weights
-        weights = _minimise(_Objective(rows, targets, penalty, torch.float32), hessian, ahead, tolerance)
+        try:
+            weights = _minimise(_Objective(rows, targets, penalty, torch.float32), hessian, ahead, tolerance)
+        except NotConvergedError:
+            weights = _minimise(_Objective(rows, targets, penalty, torch.float64), hessian, before, tolerance)
         yield weights
 
 
@@ -211,7 +218,7 @@ def _minimise(objective: _Objective, hessian: "_SampledHessian", start: Weights,
     active = torch.arange(len(weights), device=weights.device)
     value, gradient = objective(weights, active)
     past: deque[tuple[Weights, Weights]] = deque(maxlen=MEMORY)
-    for _ in range(MAX_STEPS):
+    for n_steps in range(MAX_STEPS):
         size = gradient.abs().amax(dim=(1, 2))
         is_open = size > tolerance
         if not is_open.any():
@@ -219,8 +226,11 @@ def _minimise(objective: _Objective, hessian: "_SampledHessian", start: Weights,
         active, value, gradient, size = active[is_open], value[is_open], gradient[is_open], size[is_open]
         past = deque(((moved[is_open], turned[is_open]) for moved, turned in past), maxlen=MEMORY)
         here = weights[active]
-        accuracy = torch.maximum(size.sqrt(), 0.3 * tolerance / size).clamp(max=0.1)
-        solver = hessian.at(here, objective.penalty, accuracy)
+        accuracy = torch.maximum(size.sqrt(), 0.3 * tolerance / size).clamp(max=COARSEST)
+        negligible = NEGLIGIBLE * objective.penalty if n_steps < TRUSTING else 0.0
+        if n_steps and n_steps % TRUSTING == 0:
+            hessian.grow()
+        solver = hessian.at(here, objective.penalty, accuracy, negligible)
         step = _corrected(solver, gradient, past)
         there, value, turned = _search(objective, here, step, active, value, gradient)
         if hessian.is_partial:
@@ -264,14 +274,23 @@ class _SampledHessian:
     """A sample of the rows, in the basis of its Gram matrix's eigenvectors, the largest first."""
 
     def __init__(self, rows: Rows, targets: Targets) -> None:
-        self.n_rows = min(SAMPLE, rows.n_rows)
-        self.is_partial = self.n_rows < rows.n_rows
         self.targets = targets
-        _, self.sample = rows.sample(self.n_rows)
+        self._rows = rows
+        self._take(SAMPLE)
+
+    def _take(self, n_rows: int) -> None:
+        self.n_rows = min(n_rows, self._rows.n_rows)
+        self.is_partial = self.n_rows < self._rows.n_rows
+        self.sample, self.weights = self._rows.sample(self.n_rows)
         features = self.sample[:, :-1]
-        scales, basis = torch.linalg.eigh(features.T @ features / self.n_rows)
+        scales, basis = torch.linalg.eigh(features.T @ (self.weights[:, None] * features) / self.n_rows)
         self.scales, self.basis = scales.flip(0).clamp(min=0), basis.flip(1).contiguous()
         self._rotated = features.new_empty(0, self.n_rows)
+
+    def grow(self) -> None:
+        """Take four times as many rows."""
+        if self.is_partial and self.n_rows < LARGEST_SAMPLE:
+            self._take(min(4 * self.n_rows, LARGEST_SAMPLE))
 
     def rotated(self, n_dims: int) -> Float32[torch.Tensor, "dim row"]:
         """Rotate the sample; only as many dims as were ever asked for."""
@@ -281,20 +300,27 @@ class _SampledHessian:
             self._rotated = torch.cat([self._rotated, more])
         return self._rotated[:n_dims]
 
-    def at(self, weights: Weights, penalty: float, accuracy: PerProblem) -> "_NewtonSolver":
+    def at(self, weights: Weights, penalty: float, accuracy: PerProblem, negligible: float) -> "_NewtonSolver":
         logits = weights.flatten(0, 1).float() @ self.sample.T
         probability = self.targets.probability(logits.unflatten(0, weights.shape[:2]))
-        return _NewtonSolver(self, probability, penalty, accuracy.float())
+        return _NewtonSolver(self, probability, penalty, accuracy.float(), negligible)
 
 
 class _NewtonSolver:
     """Solves Hessian x step = -gradient by preconditioned conjugate gradients, to a relative accuracy."""
 
-    def __init__(self, hessian: _SampledHessian, probability: Outputs, penalty: float, accuracy: PerProblem) -> None:
+    def __init__(
+        self,
+        hessian: _SampledHessian,
+        probability: Outputs,
+        penalty: float,
+        accuracy: PerProblem,
+        negligible: float,
+    ) -> None:
         self._hessian, self._probability, self._penalty, self._accuracy = hessian, probability, penalty, accuracy
         tiny = torch.finfo(probability.dtype).tiny
-        steepness = (probability * (1 - probability)).mean(dim=2, keepdim=True).clamp(min=tiny)
-        self._n_dims = int((hessian.scales * steepness.max() > NEGLIGIBLE * penalty).sum())
+        steepness = (hessian.weights * probability * (1 - probability)).mean(dim=2, keepdim=True).clamp(min=tiny)
+        self._n_dims = int((hessian.scales * steepness.max() > negligible).sum())
         self._diagonal = torch.cat([hessian.scales * steepness + penalty, steepness], dim=2)
 
     def step(
@@ -317,7 +343,7 @@ class _NewtonSolver:
         rows = self._hessian.rotated(self._n_dims)
         flat = direction.flatten(0, 1)
         change = torch.addmm(flat[:, -1:], flat[:, :-1], rows).unflatten(0, direction.shape[:2])
-        turned = self._hessian.targets.curve(change, self._probability)
+        turned = self._hessian.weights * self._hessian.targets.curve(change, self._probability)
         slope = (turned.flatten(0, 1) @ rows.T).unflatten(0, direction.shape[:2]) / self._hessian.n_rows
         return torch.cat([slope + self._penalty * direction[..., :-1], turned.mean(dim=2, keepdim=True)], dim=2)
 

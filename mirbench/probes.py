@@ -98,16 +98,18 @@ class LinearFit:
         self._learned, self._targets = _targets(known, objective, device)
         self._bias = _constant_bias(known, n_labels, objective)
 
-    def path(self, strengths: Sequence[float] = STRENGTHS) -> Iterator[tuple[float, LinearProbe]]:
+    def path(
+        self, strengths: Sequence[float] = STRENGTHS, tolerance: float = SEARCH_TOLERANCE
+    ) -> Iterator[tuple[float, LinearProbe]]:
         """Fit a probe for every strength, smallest first, well enough to compare them.
 
         Raises
         ------
         MirbenchError
-            If the solver does not reach `SEARCH_TOLERANCE`.
+            If the solver does not reach the tolerance.
         """
         penalties = [self._penalty(strength) for strength in strengths]
-        solutions = solve_path(self._rows, self._targets, penalties, SEARCH_TOLERANCE)
+        solutions = solve_path(self._rows, self._targets, penalties, tolerance)
         for strength in strengths:
             try:
                 yield strength, self._folded(next(solutions))

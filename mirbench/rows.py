@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Float64
 
 CHUNK = 2048  # rows; fixed, so that sums do not depend on how much memory there is
 SMALLEST_DEVIATION = 1e-8
@@ -55,11 +55,25 @@ class Rows:
             yield slice(start, start + len(chunk)), chunk
             start += len(chunk)
 
-    def sample(self, n_rows: int) -> tuple[Int64[torch.Tensor, "row"], Chunk]:
-        """Take rows at equal distances, from all clips alike; also returns which they are."""
-        chosen = torch.arange(n_rows, device=self.device) * self.n_rows // n_rows
+    def sample(self, n_rows: int) -> tuple[Chunk, Float32[torch.Tensor, "row"]]:
+        """Take rows in proportion to their squared length (one half) and all alike (the other half).
+
+        Few long rows may make up most of a Gram matrix, as where features are zero nearly everywhere.
+
+        Returns
+        -------
+        rows, weights
+            So weighted, sums over these stand for sums over all rows. All rows, at weight 1, if so many are wanted.
+        """
+        if n_rows >= self.n_rows:
+            rows = torch.cat([chunk for _, chunk in self.chunks()])
+            return rows, torch.ones(len(rows), device=self.device)
+        lengths = torch.cat([chunk.square().sum(dim=1, dtype=torch.float64) for _, chunk in self.chunks()])
+        share = (1 / self.n_rows + lengths / lengths.sum()) / 2
+        steps = (torch.arange(n_rows, device=self.device, dtype=torch.float64) + 0.5) / n_rows
+        chosen = torch.searchsorted(share.cumsum(0), steps).clamp(max=self.n_rows - 1)
         taken = [chunk[chosen[(chosen >= at.start) & (chosen < at.stop)] - at.start] for at, chunk in self.chunks()]
-        return chosen, torch.cat(taken)
+        return torch.cat(taken), (1 / (self.n_rows * share[chosen])).float()
 
     def _made(self) -> Iterator[Chunk]:
         for raw in in_chunks(self._parts, self._used):

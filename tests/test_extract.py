@@ -1,10 +1,12 @@
 """Extraction: once, in order, in bounded memory, with failures told apart."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from mirbench import Encoder, EncoderError, Features
 from mirbench.extract import Region, extract
@@ -67,6 +69,29 @@ def test_changed_audio_is_computed_anew(regions, tmp_path):
     soundfile.write(regions[0].path, np.full(8000, 0.9, np.float32), 8000)
     extract(encoder, wanted(regions), store, title="")
     assert encoder.n_encoded == len(regions) + 1
+
+
+class Threaded(Counting):
+    is_parallel = True
+
+    def encode(self, audio):
+        assert torch.get_num_threads() == 1
+        self.threads.add(threading.get_ident())
+        return super().encode(audio)
+
+
+def test_a_parallel_encoder_hears_several_clips_at_a_time(regions, tmp_path):
+    store, encoder = FeatureStore(tmp_path / "store"), Threaded()
+    encoder.threads = set()
+    n_threads = torch.get_num_threads()
+    broken = regions[3].path
+    broken.write_bytes(b"RIFF")
+    assert list(extract(encoder, wanted(regions), store, title="", workers=2)) == [regions[3]]
+    assert threading.get_ident() not in encoder.threads
+    assert torch.get_num_threads() == n_threads
+    for number, region in enumerate(regions, start=1):
+        if region.path != broken:
+            np.testing.assert_allclose(store.read(region.key(encoder, "mean"), 0)[0], number / 20, atol=1e-4)
 
 
 def test_several_readouts_cost_one_encoding(regions, tmp_path):

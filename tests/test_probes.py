@@ -107,6 +107,48 @@ def test_a_sample_of_the_rows_leads_to_the_optimum_of_all(monkeypatch, objective
     np.testing.assert_allclose(sampled.logits(features), exact.logits(features), atol=5e-3)
 
 
+def heavy_tailed(n_rows=20_000, n_labels=4, *, power):
+    """Features that are zero nearly everywhere and large elsewhere, as those of a softmax are."""
+    random = np.random.default_rng(3)
+    features = random.standard_normal((n_rows, 40)) ** power * (random.random((n_rows, 40)) < 0.01)
+    logits = np.sign(features) @ random.standard_normal((40, n_labels)) + random.gumbel(size=(n_rows, n_labels))
+    return features.astype(np.float32), logits.argmax(1)
+
+
+def test_few_long_rows_are_in_the_sample(monkeypatch):
+    monkeypatch.setattr("mirbench.newton.SAMPLE", 2000)
+    monkeypatch.setattr("mirbench.newton.LARGEST_SAMPLE", 2000)
+    monkeypatch.setattr("mirbench.newton.MAX_STEPS", 20)
+    features, target = heavy_tailed(power=5)
+    strengths = [strength for strength, _ in fit_path(features, target, "multiclass", 4)]
+    assert strengths == list(STRENGTHS)
+
+
+def test_what_single_precision_cannot_solve_is_solved_in_double(monkeypatch):
+    monkeypatch.setattr("mirbench.newton.SAMPLE", 2000)
+    monkeypatch.setattr("mirbench.newton.LARGEST_SAMPLE", 2000)
+    features, target = heavy_tailed(power=9)
+    assert len(list(fit_path(features, target, "multiclass", 4))) == len(STRENGTHS)
+
+
+def test_a_sample_that_is_too_small_grows(monkeypatch):
+    monkeypatch.setattr("mirbench.newton.SAMPLE", 60)
+    features, target = blobs(3000, 20)
+    features = np.hstack([features, np.random.default_rng(0).standard_normal((3000, 40)).astype(np.float32)])
+    monkeypatch.setattr("mirbench.newton.MAX_STEPS", 30)
+    assert len(list(fit_path(features, target, "multiclass", 20))) == len(STRENGTHS)
+    monkeypatch.setattr("mirbench.newton.LARGEST_SAMPLE", 60)
+    with pytest.raises(MirbenchError, match="did not converge"):
+        list(fit_path(features, target, "multiclass", 20))
+
+
+def test_directions_that_are_left_to_the_diagonal_are_taken_up_where_that_does_not_do(monkeypatch):
+    monkeypatch.setattr("mirbench.newton.NEGLIGIBLE", 1e3)
+    monkeypatch.setattr("mirbench.newton.MAX_STEPS", 30)
+    features, target = blobs(200, 6)
+    assert len(list(fit_path(features, target, "multiclass", 6))) == len(STRENGTHS)
+
+
 def test_rows_that_do_not_fit_into_memory_give_the_same_probe():
     features, target = frames()
     parts = np.array_split(features, [0, 1, 700, 3000, 5999])

