@@ -336,6 +336,26 @@ class Task(ABC):
         """Make up a plausible reference and a clip's duration, for the conformance checks."""
 
 
+@dataclass(frozen=True, eq=False)
+class ClipScores:
+    """What a number on the test split is made of, so that two encoders can be compared on the same clips.
+
+    Attributes
+    ----------
+    clips
+        Hash of the test clips and their groups, in order: numbers with the same hash and seed pair up.
+    resampled
+        The number in each resample of the bootstrap, which draws the same groups for every encoder.
+    values, weights
+        Score of each clip, and how much it counts; None where clips can only be scored together.
+    """
+
+    clips: str
+    resampled: Float64[np.ndarray, "resample"]
+    values: Float64[np.ndarray, "clip"] | None = None
+    weights: Float64[np.ndarray, "clip"] | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """One number, and all that is needed to dispute it.
@@ -364,6 +384,8 @@ class Result:
         result's own fields.
     extraction
         How networks ran where they did not run as they are: precision, and the relative error of the features.
+    scores
+        Clip by clip; kept beside the record. None for a single label's number.
     """
 
     run: str
@@ -400,3 +422,4 @@ class Result:
     extraction: Mapping[str, Any]
     versions: Mapping[str, str]
     seconds: Mapping[str, float]
+    scores: ClipScores | None = field(default=None, compare=False, repr=False)

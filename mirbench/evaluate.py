@@ -1,8 +1,10 @@
 """Fit a probe, decode, score: from stored features to numbers with intervals."""
 
+import hashlib
+import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,6 +17,7 @@ from mirbench.domain import (
     Answer,
     Clip,
     ClipMetric,
+    ClipScores,
     Counts,
     Dataset,
     Encoder,
@@ -68,6 +71,7 @@ class Score:
     low: float
     high: float
     deviation: float = 0.0
+    scores: ClipScores | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -213,14 +217,17 @@ def score(
     _, groups = np.unique([clip.group for clip in clips], return_inverse=True)
     references = [clip.reference for clip in clips]
     counts = _group_counts(groups, seed)[:, groups]
+    names = hashlib.sha256(json.dumps([[clip.id, clip.group] for clip in clips]).encode()).hexdigest()[:16]
     scores = []
     for metric in task.metrics:
         found = [_score(metric, references, own, counts, workers) for own in estimates]
-        value = float(np.mean([value for value, _ in found]))
-        low, high = (
-            _interval(np.mean([resampled for _, resampled in found], axis=0)) if np.isfinite(value) else (value,) * 2
-        )
-        scores.append(Score(metric, value, low, high, float(np.std([value for value, _ in found]))))
+        numbers = [each.value for each in found]
+        value = float(np.mean(numbers))
+        resampled = np.mean([each.resampled for each in found], axis=0)
+        low, high = _interval(resampled) if np.isfinite(value) else (value, value)
+        by_clip = [each.by_clip for each in found if each.by_clip is not None]
+        kept = ClipScores(names, resampled, *(np.mean(by_clip, axis=0) if by_clip else ()))
+        scores.append(Score(metric, value, low, high, float(np.std(numbers)), None if metric.label else kept))
     if not np.isfinite(scores[0].value):
         raise MirbenchError(
             f"{scores[0].metric.name} is not defined: no label has clips with and clips without it in the test split"
@@ -228,18 +235,25 @@ def score(
     return tuple(score for score in scores if np.isfinite(score.value))
 
 
+@dataclass(frozen=True)
+class _Scored:
+    value: float
+    resampled: Float64[np.ndarray, "resample"]
+    by_clip: Float64[np.ndarray, "2 clip"] | None = None  # values and weights
+
+
 def _score(
     metric: Metric, references: Sequence[object], estimates: Sequence[object], counts: Counts, workers: int
-) -> tuple[float, Float64[np.ndarray, "resample"]]:
+) -> _Scored:
     if isinstance(metric, ClipMetric):
         scored = score_clips(metric.score, references, estimates, workers)
         weighted = np.array([each if isinstance(each, tuple) else (each, 1.0) for each in scored], dtype=np.float64)
         values, weights = weighted.T
         is_mean = metric.aggregate == "mean"
         value = float(values @ weights / weights.sum()) if is_mean else float(values.sum())
-        return value, _resample_clips(values, weights, counts, is_mean)
+        return _Scored(value, _resample_clips(values, weights, counts, is_mean), weighted.T)
     value = float(metric.score(references, estimates))
-    return value, (metric.resample or partial(_resample_set, metric))(references, estimates, counts)
+    return _Scored(value, (metric.resample or partial(_resample_set, metric))(references, estimates, counts))
 
 
 def _interval(resampled: Float64[np.ndarray, "resample"]) -> tuple[float, float]:

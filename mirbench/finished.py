@@ -9,7 +9,7 @@ import json
 import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +22,7 @@ from mirbench.evaluate import Evaluation, Fitting, evaluate
 from mirbench.extract import Region
 from mirbench.files import write_atomically
 from mirbench.plan import Job, Settings
+from mirbench.record import as_json, from_json, scores_as_json, scores_from_json
 from mirbench.store import FeatureStore
 from mirbench.variants import Variant
 
@@ -45,13 +46,23 @@ class Finished:
         """Give the results of a job as those of another run, or None if it is not finished."""
         try:
             found = json.loads((self.folder / f"{key}.json").read_text(encoding="utf-8"))
-            return [replace(Result(**each), run=run, date=date, encoder=encoder) for each in found]
-        except (OSError, ValueError, TypeError):
+            return [
+                replace(_recalled(each, scores), run=run, date=date, encoder=encoder)
+                for each, scores in zip(found["records"], found["scores"], strict=True)
+            ]
+        except (OSError, ValueError, TypeError, KeyError):
             return None
 
     def put(self, key: str, results: Sequence[Result]) -> None:
         """Remember results."""
-        write_atomically(self.folder / f"{key}.json", json.dumps([asdict(result) for result in results]).encode())
+        scores = [result.scores and scores_as_json(result.scores, result.value) for result in results]
+        content = {"records": [as_json(result) for result in results], "scores": scores}
+        write_atomically(self.folder / f"{key}.json", json.dumps(content).encode())
+
+
+def _recalled(values: dict[str, Any], scores: dict[str, Any] | None) -> Result:
+    result = from_json(values)
+    return replace(result, scores=None if scores is None else scores_from_json(scores, result.value))
 
 
 def key_of(
@@ -184,6 +195,7 @@ def _results(
             extraction=extraction,
             versions=_versions(),
             seconds={"extract": extract_seconds, **evaluation.seconds},
+            scores=score.scores,
         )
         for score in evaluation.scores
     ]

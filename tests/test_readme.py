@@ -38,7 +38,7 @@ def test_the_model_card_is_that_of_the_shipped_weights():
 
 
 def test_the_example_is_the_tested_plugin():
-    [code] = [block for kind, block in BLOCKS if kind == "python"]
+    code = next(block for kind, block in BLOCKS if kind == "python")
     assert code == (ROOT / "tests" / "third_party" / "zero_crossings.py").read_text()
 
 
