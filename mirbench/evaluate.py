@@ -139,7 +139,7 @@ def evaluate(
     for choice, own in zip(choices, tuned, strict=True):
         answers = [_answer(encoder, task, choice, clip, store) for clip in clips["test"]]
         estimates.append([own.decode(answer.logits, answer.times, answer.duration) for answer in answers])
-    scores = score(task, clips["test"], estimates, fitting.seed, fitting.workers)
+    scores = score(tuned, clips["test"], estimates, fitting.seed, fitting.workers)
     return Evaluation(
         scores=scores,
         choices=choices,
@@ -198,7 +198,7 @@ def _subset(
 
 
 def score(
-    task: Task, clips: Sequence[Clip], estimates: Sequence[Sequence[object]], seed: int, workers: int = 1
+    tasks: Sequence[Task], clips: Sequence[Clip], estimates: Sequence[Sequence[object]], seed: int, workers: int = 1
 ) -> tuple[Score, ...]:
     """Score estimates with every metric of a task, with bootstrap intervals over groups.
 
@@ -206,8 +206,8 @@ def score(
 
     Parameters
     ----------
-    estimates
-        Of all clips, for every seed of the probe; values are averaged over them.
+    tasks, estimates
+        For every seed of the probe: the task as it was tuned, and the estimates of all clips; values are averaged.
 
     Raises
     ------
@@ -219,8 +219,9 @@ def score(
     counts = _group_counts(groups, seed)[:, groups]
     names = hashlib.sha256(json.dumps([[clip.id, clip.group] for clip in clips]).encode()).hexdigest()[:16]
     scores = []
-    for metric in task.metrics:
-        found = [_score(metric, references, own, counts, workers) for own in estimates]
+    for metrics in zip(*(task.metrics for task in tasks), strict=True):
+        metric = metrics[0]
+        found = [_score(each, references, own, counts, workers) for each, own in zip(metrics, estimates, strict=True)]
         numbers = [each.value for each in found]
         value = float(np.mean(numbers))
         resampled = np.mean([each.resampled for each in found], axis=0)

@@ -31,18 +31,18 @@ SET = SetMetric("set", lambda references, estimates: float(np.mean(estimates)), 
 
 
 def test_means_and_counts():
-    mean, total, of_set = score(Scored(MEAN, SUM, SET), clips("abcd"), [[0, 1, 1, 1]], seed=0)
+    mean, total, of_set = score([Scored(MEAN, SUM, SET)], clips("abcd"), [[0, 1, 1, 1]], seed=0)
     assert (mean.value, total.value, of_set.value) == (0.75, 3.0, 0.75)
 
 
 def test_a_metric_over_the_set_is_resampled_like_one_over_clips():
-    mean, of_set = score(Scored(MEAN, SET), clips("aabbccddeeff"), [list(range(12))], seed=3)
+    mean, of_set = score([Scored(MEAN, SET)], clips("aabbccddeeff"), [list(range(12))], seed=3)
     assert (mean.low, mean.high) == pytest.approx((of_set.low, of_set.high))
 
 
 def test_the_interval_matches_the_theory_for_independent_clips():
     values = np.random.default_rng(0).standard_normal(400)
-    [found] = score(Scored(MEAN), clips([str(i) for i in range(400)]), [list(values)], seed=0)
+    [found] = score([Scored(MEAN)], clips([str(i) for i in range(400)]), [list(values)], seed=0)
     expected = 1.96 * values.std() / 20
     assert found.high - found.value == pytest.approx(expected, rel=0.1)
     assert found.value - found.low == pytest.approx(expected, rel=0.1)
@@ -50,14 +50,14 @@ def test_the_interval_matches_the_theory_for_independent_clips():
 
 def test_clips_of_one_group_do_not_count_as_independent():
     values = np.repeat(np.random.default_rng(0).standard_normal(20), 20)
-    [alone] = score(Scored(MEAN), clips([str(i) for i in range(400)]), [list(values)], seed=0)
-    [grouped] = score(Scored(MEAN), clips([str(i // 20) for i in range(400)]), [list(values)], seed=0)
+    [alone] = score([Scored(MEAN)], clips([str(i) for i in range(400)]), [list(values)], seed=0)
+    [grouped] = score([Scored(MEAN)], clips([str(i // 20) for i in range(400)]), [list(values)], seed=0)
     assert grouped.high - grouped.low > 3 * (alone.high - alone.low)
 
 
 def test_a_seed_repeats_the_interval():
     values = list(range(10))
-    first, second = (score(Scored(MEAN), clips("abcdefghij"), [values], seed=1) for _ in range(2))
+    first, second = (score([Scored(MEAN)], clips("abcdefghij"), [values], seed=1) for _ in range(2))
     assert first == second
 
 
@@ -98,10 +98,26 @@ def test_weaker_strengths_are_tried_until_two_in_a_row_are_worse(monkeypatch):
 
 
 def test_values_are_averaged_over_the_seeds_of_a_probe():
-    [found] = score(Scored(MEAN), clips("abcd"), [[0, 1, 1, 1], [1, 1, 1, 1], [0, 0, 1, 1]], seed=0)
+    [found] = score([Scored(MEAN)] * 3, clips("abcd"), [[0, 1, 1, 1], [1, 1, 1, 1], [0, 0, 1, 1]], seed=0)
     assert found.value == pytest.approx(0.75)
     assert found.deviation == pytest.approx(np.std([0.75, 1.0, 0.5]))
     assert found.low < 0.75 < found.high <= 1
+
+
+def test_what_tuning_changes_in_a_metric_is_scored():
+    first, second = (Scored(ClipMetric("mean", lambda r, e, at=at: float(e > at), "test")) for at in (0, 2))
+    [found] = score([first, second], clips("ab"), [[1, 1], [1, 3]], seed=0)
+    assert found.value == pytest.approx((1.0 + 0.5) / 2)
+
+
+def test_scores_of_clips_are_kept_and_make_the_interval():
+    mean, of_set = score([Scored(MEAN, SET)], clips("aabbccddeeff"), [list(range(12))], seed=3)
+    np.testing.assert_array_equal(mean.scores.values, range(12))
+    np.testing.assert_allclose(np.percentile(mean.scores.resampled, [2.5, 97.5]), [mean.low, mean.high])
+    np.testing.assert_allclose(of_set.scores.resampled, mean.scores.resampled)
+    assert of_set.scores.values is None
+    [other] = score([Scored(MEAN)], clips("aabbccddeefg"), [list(range(12))], seed=3)
+    assert other.scores.clips != mean.scores.clips
 
 
 def test_a_token_may_have_layers_and_dims_of_its_own(recordings, home, tmp_path):
