@@ -36,6 +36,7 @@ from mirbench.options import (
     workers_option,
 )
 from mirbench.plugins import Plugins, plugin_files
+from mirbench.report_commands import REPORTS
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, PretrainRequest, Spec, TaskSpec
 from mirbench.store_commands import store_group
 
@@ -191,24 +192,8 @@ def run_command(
         sys.exit(FAILED)
 
 
-@cli.command("leaderboard")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="results", show_default=True)
-def leaderboard_command(out: Path) -> None:
-    """Write OUT/leaderboard.csv from OUT/records, and print its headline numbers."""
-    from mirbench.leaderboard import latest, write_leaderboard
-    from mirbench.record import read_records
-
-    results = read_records(out / "records")
-    if not results:
-        raise UsageError(f"no records in {out / 'records'}; 'mirbench run' writes them")
-    path = out / "leaderboard.csv"
-    write_leaderboard(results, path)
-    table = ResultTable()
-    table.results = [result for result in latest(results) if result.is_headline]
-    click.echo(table.text())
-    click.echo(f"written: {path}")
-
-
+for command in REPORTS:
+    cli.add_command(command)
 cli.add_command(store_group)
 
 

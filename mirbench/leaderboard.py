@@ -1,13 +1,11 @@
-"""Turn records into a table: a pure function, the same records give the same bytes."""
+"""Order records, the newest of each kind: a pure function, the same records give the same bytes."""
 
 import csv
 import io
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
 from mirbench.domain import Result
-from mirbench.files import write_atomically
 
 COLUMNS = (
     "task", "options", "dataset", "dataset_version", "size", "split", "protocol", "train_fraction", "metric", "label",
@@ -39,6 +37,22 @@ def options_of(result: Result) -> str:
     return " ".join(f"{name}={value}" for name, value in sorted(result.options.items()))
 
 
+def specials_of(result: Result) -> str:
+    """Name what is not the default, in brackets: options, protocol, training fraction, label."""
+    found = [
+        options_of(result),
+        result.protocol if result.protocol != "convex" else "",
+        f"train {result.train_fraction:g}" if result.train_fraction < 1 else "",
+        result.label,
+    ]
+    return "".join(f"[{text}]" for text in found if text)
+
+
+def data_of(result: Result) -> str:
+    """Name the data set, with its size if that is not the default."""
+    return result.dataset if result.size == "default" else f"{result.dataset}-{result.size}"
+
+
 def _board(result: Result) -> tuple[object, ...]:
     return (
         result.task,
@@ -66,8 +80,3 @@ def _cell(result: Result, column: str) -> object:
         return options_of(result)
     value = getattr(result, column)
     return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
-
-
-def write_leaderboard(results: Iterable[Result], path: Path) -> None:
-    """Write leaderboard.csv."""
-    write_atomically(path, as_csv(results).encode())

@@ -4,11 +4,13 @@ import json
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from mirbench import MirbenchError, Result
-from mirbench.leaderboard import COLUMNS, as_csv, latest, write_leaderboard
-from mirbench.record import RecordWriter, read_records
+from mirbench.domain import ClipScores
+from mirbench.leaderboard import COLUMNS, as_csv, latest
+from mirbench.record import RecordWriter, read_records, read_scores, record_id
 
 RESULT = Result(
     run="r", date="2026-01-01T00:00:00+00:00", encoder="chroma", fingerprint="f", task="key", dataset="d",
@@ -80,11 +82,31 @@ def test_protocols_sizes_and_data_sets_do_not_mix():
     assert len(latest([RESULT, *others])) == 4
 
 
-def test_the_file_has_the_documented_columns(tmp_path):
-    write_leaderboard(MANY, tmp_path / "leaderboard.csv")
-    lines = (tmp_path / "leaderboard.csv").read_text().splitlines()
+def test_the_long_file_has_the_documented_columns():
+    lines = as_csv(MANY).splitlines()
     assert lines[0] == ",".join(COLUMNS)
     assert len(lines) == 7
+
+
+def test_scores_of_clips_lie_beside_the_record_and_are_found_by_its_hash(tmp_path):
+    resampled = 0.5 + np.random.default_rng(0).standard_normal(1000) / 20
+    scores = ClipScores("clips", resampled, np.array([0.0, 0.3, 1.0]), np.array([1.0, 2.5, 1.0]))
+    of_set = ClipScores("clips", resampled)
+    writer = RecordWriter(tmp_path / "records", "a")
+    written = [replace(RESULT, scores=scores), replace(RESULT, metric="set", scores=of_set), replace(RESULT, label="x")]
+    for result in written:
+        writer.mirbench_result(result)
+    results = read_records(tmp_path / "records")
+    assert [record_id(result) for result in results] == [record_id(result) for result in written]
+    found = read_scores(tmp_path / "scores", results)
+    assert list(found) == [record_id(result) for result in written[:2]]
+    kept = found[record_id(RESULT)]
+    np.testing.assert_allclose(kept.resampled, resampled, atol=1e-4)
+    np.testing.assert_allclose(kept.values, scores.values, rtol=1e-7)
+    np.testing.assert_allclose(kept.weights, scores.weights, rtol=1e-7)
+    assert found[record_id(written[1])].values is None
+    size = (tmp_path / "scores" / "a.jsonl").stat().st_size
+    assert size < 6000
 
 
 def test_a_record_is_one_line_of_json(tmp_path):

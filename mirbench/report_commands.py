@@ -1,0 +1,180 @@
+"""The commands that turn records into tables, pages and sentences."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mirbench.console import ResultTable, report_problems
+from mirbench.errors import MirbenchError, UsageError
+from mirbench.options import F, names, plugin_option
+from mirbench.plugins import Plugins, plugin_files
+
+if TYPE_CHECKING:
+    from mirbench.domain import Result
+    from mirbench.tables import About
+
+SUFFIXES = {"csv": "csv", "md": "md", "latex": "tex", "json": "json", "html": "html"}
+out_option = click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="results",
+    show_default=True,
+    help="Where records/ and scores/ lie.",
+)
+
+
+def _choice(name: str, text: str) -> Callable[[F], F]:
+    return click.option(f"--{name}", f"{name}s", callback=names, default="", metavar="NAME[,NAME]", help=text)
+
+
+def read_all(out: Path) -> "list[Result]":
+    """Read the records of a folder.
+
+    Raises
+    ------
+    UsageError
+        If there are none.
+    """
+    from mirbench.record import read_records
+
+    results = read_records(out / "records")
+    if not results:
+        raise UsageError(f"no records in {out / 'records'}; 'mirbench run' writes them")
+    return results
+
+
+@click.command("leaderboard")
+@out_option
+@click.option("--format", "kind", type=click.Choice(list(SUFFIXES)), default="csv", show_default=True)
+@click.option("--long", "is_long", is_flag=True, help="With csv: one row a number, with intervals and choices.")
+@_choice("task", "These tasks only.")
+@_choice("dataset", "These data sets only.")
+@_choice("metric", "These metrics instead of the headlines (csv: of all).")
+@_choice("protocol", "These protocols only.")
+@click.option("--published", "with_published", is_flag=True, help="Also show, apart, what others have published.")
+@plugin_option
+def leaderboard_command(
+    out: Path,
+    kind: str,
+    is_long: bool,
+    tasks: list[str],
+    datasets: list[str],
+    metrics: list[str],
+    protocols: list[str],
+    with_published: bool,
+    plugin_paths: Sequence[Path],
+) -> None:
+    """Turn OUT/records into OUT/leaderboard.csv, .md, .tex, .html or .json.
+
+    The best of each headline is bold, the second underlined; mean rank and mean normalised score are given to encoders
+    that have all headlines.
+    """
+    from mirbench.files import write_atomically
+    from mirbench.leaderboard import as_csv
+    from mirbench.tables import FORMATS, choose, lay_out, published
+
+    if is_long and kind != "csv":
+        raise UsageError("--long goes with --format csv")
+    every = read_all(out)
+    results = choose(every, tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols)
+    if not results:
+        raise UsageError(f"none of the {len(every)} records in {out / 'records'} is of what was asked for")
+    plugins = Plugins(plugin_files(plugin_paths))
+    report_problems(plugins)
+    path = out / f"leaderboard{'-long' if is_long else ''}.{SUFFIXES[kind]}"
+    others = [row for row in published() if not tasks or row["task"] in tasks] if with_published else []
+    if is_long:
+        text = as_csv(result for result in every if result in results or (result.label and not metrics))
+    else:
+        only_headlines = kind != "csv" and not metrics
+        table = lay_out(results, about(plugins, {result.encoder for result in results}), only_headlines=only_headlines)
+        if kind == "html":
+            from mirbench.page import as_html
+
+            text = as_html(table, results, others)
+        else:
+            text = FORMATS[kind](table, others)
+    write_atomically(path, text.encode())
+    shown = ResultTable()
+    shown.results = [result for result in results if result.is_headline]
+    click.echo(shown.text())
+    click.echo(f"written: {path}")
+
+
+def about(plugins: Plugins, encoders: "Iterable[str]") -> "dict[str, About]":
+    """Look up what is known about encoders; of weights given by name, only that they are somebody else's."""
+    from mirbench.tables import About
+
+    found = {}
+    for encoder in encoders:
+        name, at, _ = encoder.partition("@")
+        try:
+            spec = plugins.encoders[name]
+        except MirbenchError:
+            continue  # its plugin is not installed here
+        weights = "publisher's" if at else spec.weights_license.split(":")[0]
+        found[encoder] = About(spec.n_parameters, spec.license, weights)
+    return found
+
+
+@click.command("compare")
+@click.argument("one")
+@click.argument("other")
+@out_option
+@_choice("task", "These tasks only.")
+@_choice("dataset", "These data sets only.")
+@_choice("metric", "These metrics instead of the headlines.")
+@_choice("protocol", "These protocols only.")
+@click.option("--format", "kind", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def compare_command(
+    one: str,
+    other: str,
+    out: Path,
+    tasks: list[str],
+    datasets: list[str],
+    metrics: list[str],
+    protocols: list[str],
+    kind: str,
+) -> None:
+    """Say whether encoder ONE differs from OTHER, task by task, by more than chance.
+
+    Paired bootstrap over groups of related clips, with Holm's correction over tasks, and a sign test over tasks.
+    """
+    from tabulate import tabulate
+
+    from mirbench.compare import compare
+    from mirbench.record import read_scores
+    from mirbench.tables import choose
+
+    results = choose(read_all(out), tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols)
+    results = [result for result in results if result.encoder in (one, other)] or results
+    found = compare(results, read_scores(out / "scores", results), one, other, metrics)
+    if kind == "json":
+        click.echo(json.dumps({**asdict(found), "sentences": found.sentences()}, indent=1))
+        return
+    rows = [
+        {
+            "task": each.task,
+            "metric": each.metric,
+            one: f"{each.one:.3f}",
+            other: f"{each.other:.3f}",
+            "difference": f"{each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}]",
+            "p": f"{each.p:.3f}",
+            "p (Holm)": f"{each.adjusted:.3f}",
+            "groups": str(each.n_groups),
+        }
+        for each in found.differences
+    ]
+    click.echo(tabulate(rows, headers="keys", disable_numparse=True))
+    for task, why in found.left_out.items():
+        click.secho(f"left out: {task}: {why}", fg="yellow")
+    click.echo()
+    for sentence in found.sentences():
+        click.echo(sentence)
+
+
+REPORTS = (leaderboard_command, compare_command)
