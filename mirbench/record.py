@@ -58,7 +58,7 @@ def append(path: Path, values: Mapping[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(handle, (_line(values) + "\n").encode())
+            os.write(handle, (as_line(values) + "\n").encode())
             os.fsync(handle)
         finally:
             os.close(handle)
@@ -66,7 +66,8 @@ def append(path: Path, values: Mapping[str, Any]) -> None:
         raise RecordError(f"cannot write the record {path}: {error.strerror}") from error
 
 
-def _line(values: Mapping[str, Any]) -> str:
+def as_line(values: Mapping[str, Any]) -> str:
+    """Write a line of JSON, always the same for the same values."""
     return json.dumps(values, sort_keys=True, allow_nan=False)
 
 
@@ -77,7 +78,7 @@ def as_json(result: Result) -> dict[str, Any]:
 
 def record_id(result: Result) -> str:
     """Name a record by its content: 16 hexadecimal digits."""
-    return hashlib.sha256(_line(as_json(result)).encode()).hexdigest()[:16]
+    return hashlib.sha256(as_line(as_json(result)).encode()).hexdigest()[:16]
 
 
 def scores_as_json(scores: ClipScores, value: float) -> dict[str, Any]:
@@ -129,14 +130,18 @@ def read_scores(folder: Path, results: Iterable[Result]) -> dict[str, ClipScores
 
 
 def read_records(folder: Path) -> list[Result]:
-    """Read all records below a folder.
+    """Read all records of a folder, or of one file.
 
     Raises
     ------
     RecordError
         If a line is no record. A last line that a killed run left unfinished is reported and passed over.
     """
-    return [result for path in sorted(folder.glob("*.jsonl")) for result in _read_file(path)]
+    return [result for path in _files(folder) for result in _read_file(path)]
+
+
+def _files(folder: Path) -> list[Path]:
+    return [folder] if folder.is_file() else sorted(folder.glob("*.jsonl"))
 
 
 def _read_file(path: Path) -> Iterator[Result]:

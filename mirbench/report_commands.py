@@ -1,6 +1,8 @@
 """The commands that turn records into tables, pages and sentences."""
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,13 +12,14 @@ import click
 
 from mirbench.console import ResultTable, report_problems
 from mirbench.errors import MirbenchError, UsageError
-from mirbench.options import F, names, plugin_option
+from mirbench.options import F, find_device, find_home, home_option, names, plugin_option, workers_option
 from mirbench.plugins import Plugins, plugin_files
 
 if TYPE_CHECKING:
     from mirbench.domain import Result
     from mirbench.tables import About
 
+FAILED = 1
 SUFFIXES = {"csv": "csv", "md": "md", "latex": "tex", "json": "json", "html": "html"}
 out_option = click.option(
     "--out",
@@ -177,4 +180,76 @@ def compare_command(
         click.echo(sentence)
 
 
-REPORTS = (leaderboard_command, compare_command)
+@click.command("reproduce")
+@click.argument("record")
+@out_option
+@click.option("--checkpoint", metavar="FILE", help="Where the encoder's weights lie, if they were given by name.")
+@click.option("--data", "csv", type=click.Path(path_type=Path), help="The CSV file, if the data are your own.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@home_option
+@workers_option
+@plugin_option
+def reproduce_command(
+    record: str,
+    out: Path,
+    checkpoint: str | None,
+    csv: Path | None,
+    device: str,
+    home: Path | None,
+    workers: int | None,
+    plugin_paths: Sequence[Path],
+) -> None:
+    """Run a RECORD again and say whether its number comes back, to the last digit, or what has changed.
+
+    RECORD is the beginning of its hash, FILE:LINE, or FILE. Stored features are used; with an empty --home they are
+    computed again, too.
+    """
+    from mirbench.plan import Settings
+    from mirbench.reproduce import find_record, reproduce
+
+    recorded = find_record(record, out)
+    plugins = Plugins(plugin_files(plugin_paths))
+    settings = Settings(
+        home=find_home(home), out=out, device=find_device(device), workers=workers or os.cpu_count() or 1
+    )
+    encoder = f"{recorded.encoder.partition('@')[0]}@{checkpoint}" if checkpoint else None
+    found = reproduce(recorded, plugins, settings, encoder, csv)
+    name = f"{recorded.encoder} on {recorded.task} ({recorded.dataset}), {recorded.metric}"
+    click.echo(f"{name}: recorded {recorded.value!r} [{recorded.low!r}, {recorded.high!r}]")
+    click.echo(f"{' ' * len(name)}  now      {found.found.value!r} [{found.found.low!r}, {found.found.high!r}]")
+    for what, (before, now) in found.differences.items():
+        click.echo(f"differs: {what}: {before} then, {now} now")
+    if found.is_equal:
+        click.secho("The number comes back, to the last digit.", fg="green")
+        return
+    why = "see what differs above" if found.differences else "nothing that is recorded differs: is it the machine?"
+    click.secho(f"The number does not come back ({found.found.value - recorded.value:+.2e}); {why}.", fg="red")
+    sys.exit(FAILED)
+
+
+@click.command("export")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@out_option
+def export_command(folder: Path, out: Path) -> None:
+    """Bundle records, scores of clips, leaderboard and environment into a new FOLDER."""
+    from mirbench.sharing import export
+    from mirbench.tables import as_csv, choose, lay_out
+
+    results = choose(read_all(out))
+    known = about(Plugins(plugin_files(())), {result.encoder for result in results})
+    n_records = export(out, folder, as_csv(lay_out(results, known, only_headlines=False)))
+    click.echo(f"{n_records} records: {folder}")
+
+
+@click.command("import")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@out_option
+def import_command(folder: Path, out: Path) -> None:
+    """Merge a FOLDER that 'mirbench export' wrote; what is there already is recognised."""
+    from mirbench.sharing import merge
+
+    merged = merge(folder, out)
+    click.echo(f"{merged.n_new} new records ({merged.n_scores} with scores of clips), {merged.n_known} known already")
+
+
+REPORTS = (leaderboard_command, compare_command, reproduce_command, export_command, import_command)

@@ -1,5 +1,6 @@
 """The command line: what it prints, how it ends, how quickly it answers."""
 
+import json
 import subprocess
 import sys
 
@@ -81,7 +82,25 @@ def test_run_prints_a_table_and_writes_records_and_leaderboard(mirbench, recordi
     first = (out / "leaderboard.csv").read_bytes()
     mirbench("leaderboard", "--out", out)
     assert (out / "leaderboard.csv").read_bytes() == first
-    assert first.count(b"\n") == 1 + 2 * 7
+    assert first.count(b"\n") == 1 + 2
+    assert mirbench("leaderboard", "--out", out, "--long")[0] == 0
+    assert (out / "leaderboard-long.csv").read_bytes().count(b"\n") == 1 + 2 * 7
+
+
+@pytest.mark.parametrize("kind", ["md", "latex", "json", "html"])
+def test_from_a_finished_run_to_a_table_a_page_and_a_sentence(mirbench, recordings, tmp_path, kind):
+    out = tmp_path / "results"
+    mirbench("run", "--encoder", "chroma,mfcc", "--task", "key", "--data", recordings, "--out", out)
+    code, shown, err = mirbench("leaderboard", "--out", out, "--format", kind, "--published")
+    assert code == 0, err
+    [path] = out.glob("leaderboard.*")
+    assert f"written: {path}" in shown
+    assert "S-KEY, 1M songs" in path.read_text().replace("\\", "")
+    code, said, err = mirbench("compare", "chroma", "mfcc", "--out", out)
+    assert code == 0, err
+    assert "chroma is better than mfcc on key on triads" in said
+    code, said, _ = mirbench("compare", "chroma", "mfcc", "--out", out, "--format", "json")
+    assert json.loads(said)["differences"][0]["one"] == 1.0
 
 
 def test_a_dry_run_computes_nothing(mirbench, recordings, home):

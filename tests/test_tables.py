@@ -1,0 +1,111 @@
+"""Tables say what is there, what is best, and what is missing."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import pytest
+
+from mirbench.tables import MISSING, About, as_csv, as_json_text, as_latex, as_markdown, choose, lay_out, published
+from test_record import RESULT
+
+
+def board(**values):
+    """Results of encoders on key and beat, None where there is none."""
+    return [
+        replace(RESULT, encoder=encoder, task=task, metric=f"{task}_score", value=value, low=0.0, high=1.0)
+        for encoder, pair in values.items()
+        for task, value in zip(("key", "beat"), pair, strict=True)
+        if value is not None
+    ]
+
+
+MANY = board(random=(0.2, 0.5), a_b=(0.8, 0.9), c=(0.5, 0.7), d=(0.9, None))
+
+
+@pytest.fixture
+def table():
+    return lay_out(MANY, {"a_b": About(1234, "MIT", "Apache-2.0")}, only_headlines=True)
+
+
+def test_ranks_and_normalised_scores_are_over_all_headlines_or_none(table):
+    rows = {row.encoder: row for row in table.rows}
+    assert [row.encoder for row in table.rows] == ["a_b", "c", "random", "d"]
+    assert rows["a_b"].mean_rank == pytest.approx(1.0)  # among those that have all
+    assert rows["a_b"].mean_normalised == pytest.approx((0.6 / 0.7 + 1) / 2)
+    assert rows["random"].mean_normalised == 0
+    assert (rows["d"].mean_rank, rows["d"].mean_normalised, rows["d"].n_tasks) == (None, None, 1)
+
+
+def test_without_the_floor_nothing_is_normalised():
+    assert {
+        row.mean_normalised for row in lay_out(board(a=(1.0, 0.5), b=(0.5, 1.0)), {}, only_headlines=True).rows
+    } == {None}
+
+
+def test_csv_has_a_row_an_encoder_and_a_column_a_number(table):
+    rows = list(csv.DictReader(io.StringIO(as_csv(table))))
+    assert list(rows[0]) == [
+        "schema", "encoder", "parameters", "licence", "weights", "speed", "mean_rank", "mean_normalised", "n_tasks",
+        "key/d/key_score", "beat/d/beat_score",
+    ]  # fmt: skip
+    assert rows[0]["parameters"] == "1234"
+    assert rows[3]["beat/d/beat_score"] == ""
+
+
+def test_columns_do_not_mix_what_differs():
+    others = [
+        replace(RESULT, protocol="knn"),
+        replace(RESULT, size="small"),
+        replace(RESULT, train_fraction=0.1),
+        replace(RESULT, options={"decoder": "dbn"}),
+    ]
+    assert set(lay_out(choose([RESULT, *others]), {}, only_headlines=True).columns) == {
+        "key/d/weighted_score",
+        "key/d/weighted_score[knn]",
+        "key/d-small/weighted_score",
+        "key/d/weighted_score[train 0.1]",
+        "key/d/weighted_score[decoder=dbn]",
+    }
+    versions = lay_out(choose([RESULT, replace(RESULT, dataset_version="2")]), {}, only_headlines=True)
+    assert set(versions.columns) == {"key/d@1/weighted_score", "key/d@2/weighted_score"}
+
+
+def test_markdown_marks_the_best_and_the_second(table):
+    lines = as_markdown(table, published()[:1]).splitlines()
+    assert lines[0].startswith("| encoder | parameters | weights | key: key_score | beat: beat_score | mean rank |")
+    assert "| `a_b` | 1,234 | Apache-2.0 | <u>0.800</u> [0.000, 1.000] | **0.900** [0.000, 1.000] | 1.00 |" in lines[2]
+    assert f"| **0.900** [0.000, 1.000] | {MISSING} | {MISSING} |" in lines[5]
+    assert "protocols of their own" in lines[7]
+
+
+def test_latex_escapes_names(table):
+    text = as_latex(table)
+    assert r"a\_b & 1,234 & \underline{0.800}" in text
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
+    n_columns = text.splitlines()[3].count("&")
+    assert all(line.count("&") == n_columns for line in text.splitlines() if line.endswith(r"\\"))
+
+
+def test_json_holds_the_records(table):
+    found = json.loads(as_json_text(table))
+    assert found["rows"][0]["cells"]["key/d/key_score"]["record"]["fingerprint"] == "f"
+    assert "published" not in found
+
+
+def test_results_are_chosen_by_task_metric_and_protocol():
+    results = [*MANY, replace(RESULT, metric="accuracy", is_headline=False), replace(RESULT, label="C major")]
+    assert {result.task for result in choose(results, tasks=["beat"])} == {"beat"}
+    assert [result.metric for result in choose(results, metrics=["accuracy"])] == ["accuracy"]
+    assert not choose(results, protocols=["marble"])
+    assert not [result for result in choose(results) if result.label]
+
+
+def test_published_rows_name_source_and_protocol():
+    rows = published()
+    assert len(rows) > 150
+    for row in rows:
+        assert row["source"], row
+        assert row["protocol"], row
+        assert 0 < float(row["value"]) <= 1
