@@ -22,6 +22,7 @@ from mirbench.console import (
     report_problems,
 )
 from mirbench.errors import MirbenchError, UsageError
+from mirbench.figure_commands import FIGURES
 from mirbench.options import (
     find_device,
     find_home,
@@ -192,7 +193,7 @@ def run_command(
         sys.exit(FAILED)
 
 
-for command in REPORTS:
+for command in (*REPORTS, *FIGURES):
     cli.add_command(command)
 cli.add_command(store_group)
 

@@ -266,6 +266,26 @@ class SetMetric:
 Metric = ClipMetric | SetMetric
 
 
+@dataclass(frozen=True)
+class Confusion:
+    """What is taken for what.
+
+    Attributes
+    ----------
+    rows, columns
+        What was there; what was said.
+    counts
+        How often, or for how many seconds.
+    unit
+        Of the counts.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    counts: Float64[np.ndarray, "row column"]
+    unit: str
+
+
 class Task(ABC):
     """A question to an encoder: labels, targets for the probe, and how answers are scored.
 
@@ -326,6 +346,10 @@ class Task(ABC):
     def decoder(self) -> Mapping[str, Any]:
         """Name what was tuned, for the record."""
         return {}
+
+    def confusion(self, references: Sequence[Any], estimates: Sequence[Any]) -> Confusion | None:
+        """Lay out what is taken for what, in an order that makes sense of it; None where nothing is."""
+        return None
 
     @abstractmethod
     def empty(self) -> Any:

@@ -133,11 +133,13 @@ def evaluate(
     if fitting.fraction < 1:
         clips["train"] = _subset(encoder, task, clips["train"], store, fitting)
     choices = choose(encoder, task, clips["train"], clips["valid"], store, fitting)
-    tuned = [task.tuned([_answer(encoder, task, choice, clip, store) for clip in clips["valid"]]) for choice in choices]
+    tuned = [
+        task.tuned([answer_of(encoder, task, choice, clip, store) for clip in clips["valid"]]) for choice in choices
+    ]
     fitted = time.perf_counter()
     estimates = []
     for choice, own in zip(choices, tuned, strict=True):
-        answers = [_answer(encoder, task, choice, clip, store) for clip in clips["test"]]
+        answers = [answer_of(encoder, task, choice, clip, store) for clip in clips["test"]]
         estimates.append([own.decode(answer.logits, answer.times, answer.duration) for answer in answers])
     scores = score(tuned, clips["test"], estimates, fitting.seed, fitting.workers)
     return Evaluation(
@@ -160,8 +162,8 @@ def choose(
 
     def problem(readout: str, layer: int) -> Problem:
         return Problem(
-            train=_examples(task, train, _keys(encoder, train, readout), layer, store),
-            valid=_examples(task, valid, _keys(encoder, valid, readout), layer, store),
+            train=examples_of(task, train, keys_of(encoder, train, readout), layer, store),
+            valid=examples_of(task, valid, keys_of(encoder, valid, readout), layer, store),
             objective=task.objective,
             n_labels=len(task.labels),
             memory=fitting.memory,
@@ -285,13 +287,15 @@ def _group_counts(groups: Int64[np.ndarray, "clip"], seed: int) -> Int64[np.ndar
     return drawn.astype(np.int64)
 
 
-def _keys(encoder: Encoder, clips: Sequence[Clip], readout: str) -> list[FeatureKey]:
+def keys_of(encoder: Encoder, clips: Sequence[Clip], readout: str) -> list[FeatureKey]:
+    """Name the features of clips."""
     return [Region.of(clip).key(encoder, readout) for clip in clips]
 
 
-def _examples(
+def examples_of(
     task: Task, clips: Sequence[Clip], keys: Sequence[FeatureKey], layer: int, store: FeatureStore
 ) -> Examples:
+    """Give a probe the rows of clips, and what they are to be told apart by."""
     parts, targets = [], []
     for clip, key in zip(clips, keys, strict=True):
         values, times = store.read(key, layer)
@@ -301,7 +305,8 @@ def _examples(
     return Examples(parts, np.concatenate(targets))
 
 
-def _answer(encoder: Encoder, task: Task, choice: Choice, clip: Clip, store: FeatureStore) -> Answer:
+def answer_of(encoder: Encoder, task: Task, choice: Choice, clip: Clip, store: FeatureStore) -> Answer:
+    """Ask a probe about a clip."""
     values, times = store.read(Region.of(clip).key(encoder, choice.readout), choice.layer)
     return Answer(clip.reference, choice.probe.logits(values), times, clip_duration(clip))
 

@@ -24,11 +24,11 @@ ORDER = (
     ("evaluate",),
     ("record",),
     ("leaderboard", "tables", "page", "compare", "sharing"),
-    ("plan", "finished", "run", "cluster", "reproduce"),
+    ("plan", "finished", "run", "cluster", "reproduce", "answers", "plots"),
     ("training",),
     ("testing",),
     ("console",),
-    ("options", "store_commands", "report_commands"),
+    ("options", "store_commands", "report_commands", "figure_commands"),
     ("cli",),
     ("__main__",),
 )

@@ -31,7 +31,7 @@ from jaxtyping import Float32, Float64, Int64
 from scipy.special import log_softmax
 
 from mirbench.decode import as_intervals, viterbi
-from mirbench.domain import Answer, ClipMetric, LabelledIntervals, Task
+from mirbench.domain import Answer, ClipMetric, Confusion, LabelledIntervals, Task
 
 ROOTS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 TRIADS = ("maj", "min", "dim", "aug")
@@ -42,6 +42,20 @@ VOCABULARIES = {
 }
 UP_TO_THE_FIFTH = 8  # semitones that tell triads apart in mir_eval's comparisons
 UNKNOWN = -1
+INTERVALS = (
+    "unison",
+    "5th",
+    "2nd",
+    "6th",
+    "3rd",
+    "7th",
+    "tritone",
+    "b2nd",
+    "b6th",
+    "b3rd",
+    "b7th",
+    "4th",
+)  # up by fifths
 STAYS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)  # probabilities that a label lasts from frame to frame
 SOURCE = "mir_eval 0.8.2 chord."
 COMPARISONS = ("majmin", "root", "thirds", "triads", "sevenths", "mirex")
@@ -194,6 +208,23 @@ class ChordTask(Task):
     def decoder(self) -> Mapping[str, Any]:
         """Name the decoder and what was tuned."""
         return {"name": "viterbi", "vocabulary": self.vocabulary, "stay": self.stay}
+
+    def confusion(self, references: Sequence[LabelledIntervals], estimates: Sequence[LabelledIntervals]) -> Confusion:
+        """Go by the interval from the right root to the root that was said, along the circle of fifths."""
+        qualities = [*VOCABULARIES[self.vocabulary], "N"]
+        columns = tuple(f"{interval} {quality}" for quality in qualities[:-1] for interval in INTERVALS)
+        none, some = len(columns), len(columns) + 1
+        counts = np.zeros((len(qualities), len(columns) + 2))
+        for reference, estimate in zip(references, estimates, strict=True):
+            for (start, end), label in zip(reference.intervals, reference.labels, strict=True):
+                row, root = divmod(class_of(label, self.vocabulary), len(ROOTS))
+                for (first, last), said in zip(estimate.intervals, estimate.labels, strict=True):
+                    place, said_root = divmod(class_of(said, self.vocabulary), len(ROOTS))
+                    seconds = max(0.0, min(end, last) - max(start, first))
+                    if row >= 0 and seconds > 0:
+                        column = place * len(ROOTS) + 7 * (said_root - root) % 12 if qualities[row] != "N" else some
+                        counts[row, none if qualities[place] == "N" else column] += seconds
+        return Confusion(tuple(qualities), (*columns, "N", "any chord"), counts, "seconds")
 
     def empty(self) -> LabelledIntervals:
         """Give "no chord" for a while."""

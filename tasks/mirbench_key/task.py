@@ -23,13 +23,14 @@ Raffel et al., mir_eval: A transparent implementation of common MIR metrics, ISM
 Meseguer-Brocal, Wong, Lagrange and Hennequin, STONE: Self-supervised tonality estimator, ISMIR 2024.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from mirbench.domain import ClipMetric, Task
+from mirbench.domain import ClipMetric, Confusion, Task
 
 TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 SOURCE = "mir_eval 0.8.2 key.weighted_score"
@@ -108,6 +109,14 @@ class KeyTask(Task):
     def decode(self, logits: Float32[np.ndarray, "label"], times: Float64[np.ndarray, "time"], duration: float) -> str:
         """Name the key with the largest logit."""
         return self.labels[int(logits.argmax())]
+
+    def confusion(self, references: Sequence[str], estimates: Sequence[str]) -> Confusion:
+        """Follow the circle of fifths from C; minor keys in the order of their relative major keys."""
+        order = sorted(self.labels, key=lambda key: (key.endswith("minor"), _fifths(key)))
+        counts = np.zeros((len(order), len(order)))
+        for reference, estimate in zip(references, estimates, strict=True):
+            counts[order.index(self.read_reference(reference, Path())), order.index(estimate)] += 1
+        return Confusion(tuple(order), tuple(order), counts, "clips")
 
     def empty(self) -> str:
         """Give no key."""

@@ -1,0 +1,116 @@
+"""The commands that draw."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mirbench.console import report_problems
+from mirbench.errors import UsageError
+from mirbench.options import find_device, find_home, home_option, names, plugin_option, workers_option
+from mirbench.plugins import Plugins, plugin_files
+from mirbench.report_commands import read_all
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mirbench.domain import Result
+
+OF_RECORDS = "layers"
+KINDS = ("confusion", "calibration", "labels", "timeline", OF_RECORDS)  # of mirbench.plots
+FORMATS = (".png", ".svg", ".pdf")
+
+
+@click.command("plot")
+@click.argument("kind", type=click.Choice(KINDS))
+@click.option("--encoder", "encoders", callback=names, required=True, metavar="NAME[,NAME]", help="Several for layers.")
+@click.option("--task", "tasks", callback=names, default="", metavar="NAME", help="Default: all that layers can show.")
+@click.option("--dataset", help="If the encoder has records on several.")
+@click.option("--clip", help="Which test clip a timeline shows, by its id.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE.png|svg|pdf")
+@click.option("--results", type=click.Path(file_okay=False, path_type=Path), default="results", show_default=True)
+@click.option("--checkpoint", metavar="FILE", help="Where the encoder's weights lie, if they were given by name.")
+@click.option("--data", "csv", type=click.Path(path_type=Path), help="The CSV file, if the data are your own.")
+@home_option
+@workers_option
+@plugin_option
+def plot_command(
+    kind: str,
+    encoders: list[str],
+    tasks: list[str],
+    dataset: str | None,
+    clip: str | None,
+    out: Path,
+    results: Path,
+    checkpoint: str | None,
+    csv: Path | None,
+    home: Path | None,
+    workers: int | None,
+    plugin_paths: Sequence[Path],
+) -> None:
+    """Show what a probe does, from its newest record: what it confuses, how sure it is, one clip over time.
+
+    confusion (key: circle of fifths; chord: intervals between roots), calibration, labels (F1 against training clips),
+    timeline (a clip's reference and estimate over its spectrogram), layers (validation, layer by layer).
+    """
+    _require_format(out)
+    found = [
+        result
+        for result in _newest(read_all(results))
+        if result.encoder in encoders
+        and (not tasks or result.task in tasks)
+        and (dataset is None or result.dataset == dataset)
+    ]
+    if not found:
+        raise UsageError(
+            f"no record of {', '.join(encoders)} on {', '.join(tasks) or 'any task'} in {results / 'records'}"
+        )
+    if kind == OF_RECORDS:
+        from mirbench.plots import layers
+
+        save(layers(found), out)
+        return
+    if len(found) != 1:
+        those = ", ".join(f"{each.encoder} on {each.task} ({each.dataset})" for each in found)
+        raise UsageError(f"{len(found)} records fit: {those}; name one with --encoder, --task and --dataset")
+    from mirbench.answers import ask_again
+    from mirbench.plan import Settings
+    from mirbench.plots import KINDS as DRAW
+
+    record = found[0]
+    plugins = Plugins(plugin_files(plugin_paths))
+    report_problems(plugins)
+    settings = Settings(
+        home=find_home(home),
+        out=results,
+        device=find_device("auto"),
+        workers=workers or os.cpu_count() or 1,
+        size=record.size,
+        options=dict(record.options),
+    )
+    encoder = f"{record.encoder.partition('@')[0]}@{checkpoint}" if checkpoint else None
+    save(DRAW[kind](ask_again(record, plugins, settings, encoder, csv), clip), out)
+
+
+def _newest(results: "Sequence[Result]") -> "list[Result]":
+    from mirbench.leaderboard import latest
+
+    return [result for result in latest(results) if result.is_headline]
+
+
+def _require_format(out: Path) -> None:
+    if out.suffix not in FORMATS:
+        raise UsageError(f"--out {out}; expected a name that ends in {', '.join(FORMATS)}")
+
+
+def save(figure: "Figure", out: Path) -> None:
+    """Write a figure, the same bytes for the same figure."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    figure.savefig(out, dpi=150, metadata=dates.get(out.suffix))
+    click.echo(f"written: {out}")
+
+
+FIGURES = (plot_command,)
