@@ -165,6 +165,10 @@ class Encoder(ABC):
         for audio in clips:
             yield self.encode(audio)
 
+    def attention(self) -> "Encoder | None":
+        """Give an encoder of the attention that each frame receives (layer: block, dim: head; 1: even), or None."""
+        return None
+
     def readouts(self, scope: "Scope") -> tuple[str, ...]:
         """Name the readouts that a task of this scope may choose from."""
         if scope == "frame":
@@ -274,10 +278,6 @@ class Confusion:
     ----------
     rows, columns
         What was there; what was said.
-    counts
-        How often, or for how many seconds.
-    unit
-        Of the counts.
     """
 
     rows: tuple[str, ...]

@@ -1,5 +1,6 @@
 """The commands that draw."""
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -113,4 +114,51 @@ def save(figure: "Figure", out: Path) -> None:
     click.echo(f"written: {out}")
 
 
-FIGURES = (plot_command,)
+@click.command("inspect")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--encoder", "name", required=True, metavar="NAME", help="As in run: NAME, NAME@WEIGHTS, hf:...")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR")
+@click.option("--onsets", type=click.Path(path_type=Path), help="A file with a time in seconds on each line.")
+@click.option("--boundaries", type=click.Path(path_type=Path), help="The same, of segments.")
+@home_option
+@plugin_option
+def inspect_command(
+    file: Path,
+    name: str,
+    out: Path,
+    onsets: Path | None,
+    boundaries: Path | None,
+    home: Path | None,
+    plugin_paths: Sequence[Path],
+) -> None:
+    """Show what an encoder makes of FILE: which moments are alike, layer by layer, and which it attends to.
+
+    Writes DIR/similarity.png, similarity.npz, attention.png (transformers of mirbench's own) and numbers.json.
+    """
+    import numpy as np
+
+    from mirbench import audio
+    from mirbench.files import write_atomically
+    from mirbench.inspection import draw_attention, draw_similarity, inspect, numbers, read_times
+    from mirbench.weights import find_encoder
+
+    onset_times = None if onsets is None else read_times(onsets)
+    boundary_times = None if boundaries is None else read_times(boundaries)
+    plugins = Plugins(plugin_files(plugin_paths))
+    report_problems(plugins)
+    encoder = find_encoder(plugins.encoders, name, find_home(home)).load(find_device("auto"))
+    samples = audio.load(file, encoder.sample_rate, 0.0, None)
+    found = inspect(encoder, name, samples)
+    measured = {"file": str(file), **numbers(found, onset_times, boundary_times)}
+    save(draw_similarity(found, boundary_times), out / "similarity.png")
+    np.savez_compressed(out / "similarity.npz", similarity=found.similarity, bins=found.bins)
+    click.echo(f"written: {out / 'similarity.npz'}")
+    if found.attention is not None:
+        save(draw_attention(found, samples, encoder.sample_rate, onset_times), out / "attention.png")
+    elif onsets is not None:
+        click.secho(f"encoder {name!r} has no attention to compare with onsets", fg="yellow", err=True)
+    write_atomically(out / "numbers.json", (json.dumps(measured, indent=1) + "\n").encode())
+    click.echo(f"written: {out / 'numbers.json'}")
+
+
+FIGURES = (plot_command, inspect_command)

@@ -115,7 +115,7 @@ def labels(answers: Answers, clip: str | None = None) -> "Figure":
     truth = np.array([clip.reference for clip in answers.clips]) > 0.5
     said = np.array([each.logits for each in answers.answers]) > 0
     scores = np.atleast_1d(f1_score(truth, said, average=None, zero_division=0))
-    figure, (axes,) = _figure(7.5, 5)
+    figure, (axes,) = _figure(7.5, 5.0)
     axes.scatter(answers.n_training, scores, color=COLOURS[0])
     for name, count, value in zip(answers.task.labels, answers.n_training, scores, strict=True):
         axes.annotate(name, (count, value), fontsize=8, xytext=(3, 3), textcoords="offset points")
@@ -130,7 +130,7 @@ def timeline(answers: Answers, clip: str | None = None) -> "Figure":
     place = answers.clip(clip)
     chosen = answers.clips[place]
     samples = audio.load(chosen.path, SPECTROGRAM_RATE, chosen.start, chosen.duration)
-    figure, (above, *below) = _figure(12, 5.5, n_rows=3)
+    figure, (above, *below) = _figure(12.0, 5.5, n_rows=3)
     draw_spectrogram(above, samples, SPECTROGRAM_RATE)
     above.set(title=f"{_title(answers.record)}: {chosen.id}")
     duration = len(samples) / SPECTROGRAM_RATE
@@ -197,7 +197,7 @@ def layers(results: Sequence[Result]) -> "Figure":
     curves = {task: lines for task, lines in curves.items() if lines}
     if not curves:
         raise UsageError("no curve over layers: these encoders have one layer each")
-    figure, panels = _figure(8, 3 * len(curves), n_rows=len(curves))
+    figure, panels = _figure(8.0, 3.0 * len(curves), n_rows=len(curves))
     for axes, (task, lines) in zip(panels, curves.items(), strict=True):
         for i, (name, own) in enumerate(lines.items()):
             style = ("-", "--", ":", "-.")[i // len(COLOURS) % 4]

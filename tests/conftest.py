@@ -2,6 +2,7 @@
 
 import csv
 import os
+import sys
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does: test processes share cores
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
+from mirbench.cli import cli, main
 
 SHARED = Path(os.environ.get("MIRBENCH_SHARED", Path(__file__).parents[2] / "shared"))
 KEYS = {"C major": (0, 4, 7), "F# major": (6, 10, 1), "A minor": (9, 0, 4)}
@@ -55,3 +58,21 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return path
+
+
+@pytest.fixture
+def mirbench(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Call the command line in this process: exit code, standard output and standard error."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["mirbench", *map(str, words)])
+        vars(cli).pop("_of_plugins", None)  # every process asks its plugins once
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call

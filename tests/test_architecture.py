@@ -24,7 +24,7 @@ ORDER = (
     ("evaluate",),
     ("record",),
     ("leaderboard", "tables", "page", "compare", "sharing"),
-    ("plan", "finished", "run", "cluster", "reproduce", "answers", "plots"),
+    ("plan", "finished", "run", "cluster", "reproduce", "answers", "plots", "inspection"),
     ("training",),
     ("testing",),
     ("console",),
@@ -94,7 +94,7 @@ def test_offering_a_plugin_imports_nothing_heavy(path):
         for node in tree.body
         if isinstance(node, ast.Import | ast.ImportFrom)
     }
-    assert top <= {"collections", "functools", "typing", "mirbench", "pathlib"}
+    assert top <= {"collections", "functools", "os", "pathlib", "sys", "typing", "mirbench"}
 
 
 @pytest.mark.parametrize("path", [*MODULES, *PLUGINS], ids=str)

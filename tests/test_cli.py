@@ -6,25 +6,7 @@ import sys
 
 import pytest
 
-from mirbench.cli import cli, main
-
 PRETRAIN = ("pretrain", "--out", "a.safetensors")
-
-
-@pytest.fixture
-def mirbench(home, monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["mirbench", *map(str, words)])
-        vars(cli).pop("_of_plugins", None)  # every process asks its plugins once
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return call
 
 
 def test_list_names_everything(mirbench):

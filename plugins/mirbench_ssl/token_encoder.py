@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import nn
 
-from mirbench import WindowedEncoder, WindowFeatures, fingerprint
+from mirbench import Encoder, WindowedEncoder, WindowFeatures, fingerprint
 from mirbench_ssl.frontends import FLOOR, HOP_LENGTH, MT2_FRONT_END
 from mirbench_ssl.transformer import Transformer
 from mirbench_ssl.weights import Header, load_weights, read_header, untrained
@@ -46,14 +46,41 @@ class TokenEncoder(WindowedEncoder):
 
     def encode_windows(self, windows: Float32[torch.Tensor, "batch samples"]) -> WindowFeatures:
         """Run the network."""
-        transformer = self.network.transformer
-        assert isinstance(transformer, Transformer)
-        peaks = windows.abs().amax(dim=1, keepdim=True).clamp(min=FLOOR)
-        layers = torch.stack(transformer.layers(self.embedded(windows / peaks)), dim=1)
+        layers = torch.stack(self.transformer.layers(self.heard(windows)), dim=1)
         return WindowFeatures(
             frames=layers[:, :, len(self.tokens) :],
             tokens={name: layers[:, :, place] for place, name in enumerate(self.tokens)},
         )
+
+    def heard(self, windows: Float32[torch.Tensor, "batch samples"]) -> Float[torch.Tensor, "batch token dim"]:
+        """Normalise windows, and make the transformer's input."""
+        return self.embedded(windows / windows.abs().amax(dim=1, keepdim=True).clamp(min=FLOOR))
+
+    @property
+    def transformer(self) -> Transformer:
+        """The part of the network that attends."""
+        transformer = self.network.transformer
+        assert isinstance(transformer, Transformer)
+        return transformer
+
+    def attention(self) -> Encoder:
+        """See `Encoder`."""
+        return Attention(self)
+
+
+class Attention(WindowedEncoder):
+    """How much attention each frame receives, in every block and head."""
+
+    def __init__(self, encoder: TokenEncoder) -> None:
+        for name in ("sample_rate", "window_length", "hop_length", "n_frames", "overlap", "offset", "device"):
+            setattr(self, name, getattr(encoder, name))
+        self.fingerprint = fingerprint("attention", encoder.fingerprint)
+        self._encoder = encoder
+
+    def encode_windows(self, windows: Float32[torch.Tensor, "batch samples"]) -> WindowFeatures:
+        """Run the network."""
+        received = self._encoder.transformer.attention(self._encoder.heard(windows))
+        return WindowFeatures(frames=received[..., len(self._encoder.tokens) :].transpose(2, 3))
 
 
 def load_encoder(encoder: type[E], build: BuildNetwork, model: str, device: str, weights: Path | None) -> E:
