@@ -92,8 +92,8 @@ def ask_again(
     clips = {split: dataset.clips(split) for split in SPLITS}
     store = FeatureStore(settings.home / "features")
     wanted = {Region.of(clip): frozenset({record.readout}) for some in clips.values() for clip in some}
-    unread = extract(loaded, wanted, store, title=record.encoder, workers=settings.workers)
-    for problem in unread.values():
+    extracted = extract(loaded, wanted, store, title=record.encoder, workers=settings.workers)
+    for problem in extracted.unread.values():
         raise problem
     rows = examples_of(task, clips["train"], keys_of(loaded, clips["train"], record.readout), record.layer, store)
     fit = LinearFit(rows, task.objective, len(task.labels), settings.memory, settings.device)

@@ -7,7 +7,6 @@ dies costs nothing that is finished.
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mirbench.domain import Dataset, Encoder, Result, Scope
 from mirbench.errors import MirbenchError, UsageError
-from mirbench.extract import Failures, Region, extract
+from mirbench.extract import Extracted, Region, extract
 from mirbench.finished import described, finish
 from mirbench.plan import Job, Plan, Settings, Source, load_dataset, make_plan
 from mirbench.plugins import Plugins
@@ -98,24 +97,23 @@ def find_readouts(order: Order) -> dict[Scope, tuple[str, ...]]:
         return {scope: _encoder(order).readouts(scope) for scope in SCOPES}
 
 
-def extract_some(order: Order, wanted: Mapping[Region, frozenset[str]]) -> tuple[Failures, float]:
-    """Extract the features of some clips, and say how many seconds that took; done by a worker."""
+def extract_some(order: Order, wanted: Mapping[Region, frozenset[str]]) -> Extracted:
+    """Extract the features of some clips; done by a worker."""
     with _in_use:
-        started = time.perf_counter()
         batch_size = order.settings.batch_size
-        unread = extract(
+        return extract(
             _encoder(order), wanted, _store(order), title=order.encoder, batch_size=batch_size, workers=1, quiet=True
         )
-        return unread, time.perf_counter() - started
 
 
-def finish_job(order: Order, part: int, some: Sequence[Region], seconds: float) -> list[Result]:
+def finish_job(order: Order, part: int, some: Sequence[Region], extracted: Extracted) -> list[Result]:
     """Finish a job, with one of its fractions of the training clips; done by a worker."""
     with _in_use:
         fitting = replace(order.settings.fittings()[part], workers=1)
         encoder = _encoder(order)
         where = order.run, order.settings, order.job(), encoder, _dataset(order), _store(order)
-        return finish(*where, fitting, described(encoder, some), seconds)
+        extraction = {**described(encoder, some), **extracted.speed()}
+        return finish(*where, fitting, extraction, extracted.seconds)
 
 
 @dataclass
@@ -124,8 +122,7 @@ class _Progress:
 
     jobs: Sequence[Job]
     n_open: int = 0
-    seconds: float = 0.0
-    unread: Failures = field(default_factory=dict)
+    done: Extracted = field(default_factory=lambda: Extracted({}))
     some: Sequence[Region] = ()
     has_failed: bool = False
 
@@ -203,17 +200,16 @@ class _Run:
         for piece in pieces:
             self._submit(state.jobs, partial(self._extracted, state), extract_some, self._order(state.jobs[0]), piece)
 
-    def _extracted(self, state: _Progress, done: tuple[Failures, float]) -> None:
-        state.unread.update(done[0])
-        state.seconds += done[1]
+    def _extracted(self, state: _Progress, done: Extracted) -> None:
+        state.done += done
         state.n_open -= 1
         if state.n_open:
             return
         for job in state.jobs:
             with caught(self._failures, [job]):
-                require_all(self._datasets[job.source], state.unread)
+                require_all(self._datasets[job.source], state.done.unread)
                 for part in range(len(self._plan.settings.train_fractions)):
-                    self._submit([job], self._report, finish_job, self._order(job), part, state.some, state.seconds)
+                    self._submit([job], self._report, finish_job, self._order(job), part, state.some, state.done)
 
     def _report(self, results: Sequence[Result]) -> None:
         for result in results:
@@ -241,7 +237,7 @@ def _connected(scheduler: str) -> "Iterator[Client]":
     if kind == "local":
         if not number.isdigit() or int(number) < 1:
             raise UsageError(f"--scheduler {scheduler!r}; expected local:N, such as local:4")
-        here = LocalCluster(n_workers=int(number), threads_per_worker=1, dashboard_address=None)
+        here = LocalCluster(n_workers=int(number), threads_per_worker=1, dashboard_address="127.0.0.1:0")
         with here as cluster, Client(cluster) as client:
             yield client
         return

@@ -407,7 +407,8 @@ class Result:
         decoder, and the cross-entropy of every readout, layer and setting. The first one's are repeated in the
         result's own fields.
     extraction
-        How networks ran where they did not run as they are: precision, and the relative error of the features.
+        Speed, in times real time from files to store, where enough was encoded in this run. How networks ran where they
+        did not run as they are: precision, and the relative error of the features.
     scores
         Clip by clip; kept beside the record. None for a single label's number.
     """

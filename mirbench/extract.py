@@ -1,5 +1,6 @@
 """Compute features: decode ahead in threads, encode, store behind; what is stored already is not computed again."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -58,6 +59,35 @@ class Region:
 
 Wanted = Mapping[Region, frozenset[str]]
 Failures = dict[Region, AudioError]
+SECONDS_TO_TIME = 60.0  # of audio; less does not say how fast an encoder is
+
+
+@dataclass
+class Extracted:
+    """What came of an extraction.
+
+    Attributes
+    ----------
+    unread
+        The regions that could not be read; all others are in the store.
+    audio_seconds, seconds
+        Of audio that was encoded now, and how long everything took.
+    """
+
+    unread: Failures
+    audio_seconds: float = 0.0
+    seconds: float = 0.0
+
+    def __iadd__(self, other: "Extracted") -> "Extracted":
+        """Add what another extraction did."""
+        self.unread.update(other.unread)
+        self.audio_seconds += other.audio_seconds
+        self.seconds += other.seconds
+        return self
+
+    def speed(self) -> dict[str, float]:
+        """Say how many times faster than real time that was, files to store; nothing if there was little to encode."""
+        return {"speed": self.audio_seconds / self.seconds} if self.audio_seconds >= SECONDS_TO_TIME else {}
 
 
 def extract(
@@ -69,7 +99,7 @@ def extract(
     batch_size: int = 16,
     workers: int = 2,
     quiet: bool = False,
-) -> Failures:
+) -> Extracted:
     """Compute and store the wanted readouts of every region.
 
     Parameters
@@ -81,28 +111,26 @@ def extract(
     quiet
         Whether nothing is said of how far it has come.
 
-    Returns
-    -------
-    Failures
-        The regions that could not be read; all others are in the store.
-
     Raises
     ------
     EncoderError
         If the encoder returns NaN, infinity, or the wrong number of clips.
     """
     failures: Failures = {}
+    done = Extracted(failures)
+    started = time.perf_counter()
     with ThreadPoolExecutor(workers) as pool:
         try:
             missing = _missing(encoder, wanted, store, pool, failures)
             if missing:
                 shards = store.writer(encoder.fingerprint, title)
                 progress = Progress(title, len(missing), quiet=quiet)
-                _compute(encoder, missing, shards, pool, failures, progress, batch_size)
+                _compute(encoder, missing, shards, pool, done, progress, batch_size)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return failures
+    done.seconds = time.perf_counter() - started
+    return done
 
 
 def _missing(
@@ -129,7 +157,7 @@ def _compute(
     missing: Mapping[Region, list[FeatureKey]],
     shards: Writer,
     pool: ThreadPoolExecutor,
-    failures: Failures,
+    done: Extracted,
     progress: Progress,
     batch_size: int,
 ) -> None:
@@ -146,7 +174,7 @@ def _compute(
     def decoded() -> Iterator[Any]:
         for region, found in _map_ahead(pool, decode, missing, CLIPS_AHEAD * pool._max_workers):
             if isinstance(found, AudioError):
-                failures[region] = found
+                done.unread[region] = found
                 progress.advance(0.0)
             else:
                 n_samples, made = found
@@ -164,6 +192,7 @@ def _compute(
             writing.append(writer.submit(_store, shards, missing[region], features))
             while len(writing) > CLIPS_AHEAD:
                 writing.popleft().result()
+            done.audio_seconds += n_samples / encoder.sample_rate
             progress.advance(n_samples / encoder.sample_rate)
         for future in writing:
             future.result()

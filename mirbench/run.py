@@ -1,6 +1,5 @@
 """The pipeline: extract, evaluate, report. What fails is told apart and takes nothing else down."""
 
-import time
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -110,20 +109,19 @@ def _run_encoder(
     encoder = jobs[0].encoder.load(settings.device)
     readouts = {scope: encoder.readouts(scope) for scope in SCOPES}
     wanted = wanted_by(jobs, datasets, readouts)
-    started = time.perf_counter()
-    unread = extract(
+    extracted = extract(
         encoder, wanted, store, title=jobs[0].encoder.name, batch_size=settings.batch_size, workers=settings.workers
     )
-    seconds = time.perf_counter() - started
-    extraction = described(encoder, [region for region in wanted if region not in unread])
+    read = [region for region in wanted if region not in extracted.unread]
+    extraction = {**described(encoder, read), **extracted.speed()}
     with StepProgress(jobs[0].encoder.name, len(jobs), unit="task") as progress:
         for job in jobs:
             with caught(failures, [job]):
                 dataset = datasets[job.source]
-                require_all(dataset, unread)
+                require_all(dataset, extracted.unread)
                 for fitting in settings.fittings():
                     for result in finish(
-                        plan.run, settings, job, encoder, dataset, store, fitting, extraction, seconds
+                        plan.run, settings, job, encoder, dataset, store, fitting, extraction, extracted.seconds
                     ):
                         plugins.manager.hook.mirbench_result(result=result)
             progress.advance(f"{job.task.name} on {job.dataset.name}")

@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 from mirbench import Encoder, EncoderError, Features
-from mirbench.extract import Region, extract
+from mirbench.extract import Extracted, Region, extract
 from mirbench.store import FeatureStore
 
 
@@ -42,7 +42,7 @@ def wanted(regions, readouts=("mean",)):
 
 def test_every_region_gets_its_own_features(regions, tmp_path):
     store, encoder = FeatureStore(tmp_path / "store"), Counting()
-    assert extract(encoder, wanted(regions), store, title="") == {}
+    assert extract(encoder, wanted(regions), store, title="").unread == {}
     for number, region in enumerate(regions, start=1):
         values, _ = store.read(region.key(encoder, "mean"), 0)
         np.testing.assert_allclose(values, number / 20, atol=1e-4)
@@ -53,6 +53,17 @@ def test_the_second_run_computes_nothing(regions, tmp_path):
     extract(encoder, wanted(regions), store, title="")
     extract(encoder, wanted(regions), store, title="")
     assert encoder.n_encoded == len(regions)
+
+
+def test_speed_is_known_where_enough_was_encoded(regions, tmp_path):
+    store = FeatureStore(tmp_path / "store")
+    done = extract(Counting(), wanted(regions), store, title="")
+    assert done.audio_seconds == pytest.approx(10.0)
+    assert done.speed() == {}
+    assert extract(Counting(), wanted(regions), store, title="").audio_seconds == 0
+    both = Extracted({}, 50.0, 2.0)
+    both += Extracted({}, 30.0, 2.0)
+    assert both.speed() == {"speed": 20.0}
 
 
 def test_another_fingerprint_computes_anew(regions, tmp_path):
@@ -86,7 +97,7 @@ def test_a_parallel_encoder_hears_several_clips_at_a_time(regions, tmp_path):
     n_threads = torch.get_num_threads()
     broken = regions[3].path
     broken.write_bytes(b"RIFF")
-    assert list(extract(encoder, wanted(regions), store, title="", workers=2)) == [regions[3]]
+    assert list(extract(encoder, wanted(regions), store, title="", workers=2).unread) == [regions[3]]
     assert threading.get_ident() not in encoder.threads
     assert torch.get_num_threads() == n_threads
     for number, region in enumerate(regions, start=1):
@@ -104,7 +115,7 @@ def test_several_readouts_cost_one_encoding(regions, tmp_path):
 def test_a_file_that_cannot_be_read_costs_no_other(regions, tmp_path):
     regions[3].path.write_bytes(b"junk" * 100)
     store, encoder = FeatureStore(tmp_path / "store"), Counting()
-    failures = extract(encoder, wanted(regions), store, title="")
+    failures = extract(encoder, wanted(regions), store, title="").unread
     assert list(failures) == [regions[3]]
     assert encoder.n_encoded == len(regions) - 1
     values, _ = store.read(regions[4].key(encoder, "mean"), 0)
@@ -113,7 +124,7 @@ def test_a_file_that_cannot_be_read_costs_no_other(regions, tmp_path):
 
 def test_a_file_that_is_not_the_one_meant_is_refused(regions, tmp_path):
     region = Region(regions[0].path, 0.0, None, "0" * 64)
-    failures = extract(Counting(), wanted([region]), FeatureStore(tmp_path / "store"), title="")
+    failures = extract(Counting(), wanted([region]), FeatureStore(tmp_path / "store"), title="").unread
     assert "its content has changed" in str(failures[region])
 
 
