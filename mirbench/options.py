@@ -38,7 +38,7 @@ def fractions(context: click.Context, option: click.Parameter, value: str) -> tu
 
 
 def probe_options(command: F) -> F:
-    """Add how probes are fitted."""
+    """Add how probes are fitted, and what that may take."""
     for option in (
         click.option(
             "--memory",
@@ -48,6 +48,13 @@ def probe_options(command: F) -> F:
             callback=lambda context, option, value: value * 2**30,
             metavar="GIB",
             help="What training rows may take; more of them are read again in every pass.",
+        ),
+        click.option(
+            "--store-limit",
+            type=click.FloatRange(min=0),
+            callback=lambda context, option, value: None if value is None else value * 2**30,
+            metavar="GIB",
+            help="What stored features may take; those of other encoders that were used least recently go.",
         ),
         click.option(
             "--train-fraction",

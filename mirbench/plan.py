@@ -40,6 +40,8 @@ class Settings:
         Shares of the training clips, each of which is evaluated.
     memory
         In bytes: what the training rows of a probe may take.
+    store_limit
+        In bytes: what stored features may take, beside those of the encoder at work; None for no limit.
     precision, compiled
         How networks run, see `mirbench.variants`.
     fresh
@@ -59,6 +61,7 @@ class Settings:
     protocol: str = "convex"
     train_fractions: tuple[float, ...] = (1.0,)
     memory: float = MEMORY
+    store_limit: float | None = None
     size: str = "default"
     precision: str = "fp32"
     compiled: bool = False

@@ -125,6 +125,8 @@ def _run_encoder(
                     ):
                         plugins.manager.hook.mirbench_result(result=result)
             progress.advance(f"{job.task.name} on {job.dataset.name}")
+    if settings.store_limit is not None:
+        store.evict(settings.store_limit, keep=(encoder.fingerprint,))
 
 
 def require_all(dataset: Dataset, unread: Failures) -> None:

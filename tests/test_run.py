@@ -120,6 +120,14 @@ def test_the_same_run_gives_the_same_numbers(recordings, home):
     assert [vars(r) | varying for r in results[:half]] == [vars(r) | varying for r in results[half:]]
 
 
+def test_a_limit_of_the_store_spares_the_encoder_at_work(recordings, home):
+    found = Plugins()
+    limited = Settings(home=home, out=home / "out", store_limit=0.0)
+    assert go(found, make_plan(found, ["chroma", "mfcc"], ["key"], limited, csv=recordings)) == []
+    store = FeatureStore(home / "features")
+    assert {store.encoder(path.parents[1].name) for path, _ in store.shards()} == {"mfcc"}
+
+
 def test_observers_hear_of_the_plan_before_anything_is_computed(recordings, home):
     found, seen = Plugins(), []
 
