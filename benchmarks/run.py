@@ -151,25 +151,31 @@ def _problem(data: Data, objective: Objective, n_labels: int) -> Problem:
     )
 
 
-def ours(layers: list[Data], strengths: tuple[float, ...] | None, tolerance: float = SEARCH_TOLERANCE) -> str:
-    """Fit all layers and strengths, choose on valid, polish what is chosen; no strengths: as the protocol does."""
+def default(data: Data) -> str:
+    """Do what `mirbench run` does with one layer."""
+    problem = _problem(data, "multiclass", 10)
+    protocol = PROTOCOLS["convex"]
+    best = min(protocol.candidates(problem), key=lambda each: each.loss)
+    return scored(protocol.finished(problem, best).logits(data.valid_x), data)
+
+
+def ours(layers: list[Data], strengths: tuple[float, ...], tolerance: float = SEARCH_TOLERANCE) -> str:
+    """Fit all layers and strengths, choose on valid, solve what is chosen exactly."""
     objective: Objective = "multilabel" if layers[0].y.ndim == 2 else "multiclass"
     n_labels = layers[0].y.shape[1] if objective == "multilabel" else int(layers[0].y.max()) + 1
     best = None
     for data in layers:
         problem = _problem(data, objective, n_labels)
-        if strengths is None:
-            found = [(each.loss, each.setting, each.probe) for each in PROTOCOLS["convex"].candidates(problem)]
-        else:
-            path = LinearFit(problem.train, objective, n_labels).path(strengths, tolerance)
-            found = [(cross_entropy(probe, problem.valid, objective), at, probe) for at, probe in path]
-        loss, strength, probe = min(found, key=lambda each: each[0])
-        if best is None or loss < best[0]:
-            best = loss, strength, probe, data
+        fit = LinearFit(problem.train, objective, n_labels)
+        for strength, probe in fit.path(strengths, tolerance):
+            loss = cross_entropy(probe, problem.valid, objective)
+            if best is None or loss < best[0]:
+                best = loss, strength, probe, data
     assert best is not None
     _, strength, probe, data = best
-    exact = LinearFit(Examples([data.x], data.y), objective, n_labels).exact(strength, probe)
-    return scored(exact.logits(data.valid_x), data)
+    if data is not layers[-1]:  # as the protocol does: the last fit is remembered
+        fit = LinearFit(Examples([data.x], data.y), objective, n_labels)
+    return scored(fit.exact(strength, probe).logits(data.valid_x), data)
 
 
 def theirs(layers: list[Data], strengths: tuple[float, ...]) -> str:
@@ -232,7 +238,7 @@ Ratio = tuple[str, float]
 def probes(repeats: int) -> Iterator[Line | Ratio]:
     """Fit probes to clips: 10 classes and 50 tags."""
     few = make(3000, 1000, 10, tags=False)
-    full = measured("10 classes, 3,000 x 768: the default grid", lambda: ours([few], None), repeats)
+    full = measured("10 classes, 3,000 x 768: the default grid", lambda: default(few), repeats)
     yield full
     grid = measured("  HEAR's grid of 8, one seed (protocol hear)", lambda: _hear(few), 1)
     yield grid

@@ -18,6 +18,7 @@ several times slower the other way round.
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Float32, Float64, Int64
@@ -135,46 +136,54 @@ class Labels(Targets):
         return change * probability * (1 - probability)
 
 
-def solve_path(
-    rows: Rows, targets: Targets, penalties: Sequence[float], tolerance: float
-) -> Iterator[Float64[torch.Tensor, "problem column dim"]]:
-    """Solve for every penalty.
+class Solver:
+    """Solves problems on the same rows; what is known of their Hessian serves all penalties."""
 
-    Parameters
-    ----------
-    tolerance
-        Largest entry of the gradient at a solution, in single precision (sums over rows in double); in double where
-        single does not reach it.
+    def __init__(self, rows: Rows, targets: Targets) -> None:
+        self._rows, self._targets = rows, targets
 
-    Raises
-    ------
-    NotConvergedError
-        If it is not reached.
-    """
-    hessian = _SampledHessian(rows, targets)
-    weights = before = _at_frequencies(rows, targets)
-    for penalty in penalties:
-        ahead = weights + (weights - before)
-        before = weights
-        try:
-            weights = _minimise(_Objective(rows, targets, penalty, torch.float32), hessian, ahead, tolerance)
-        except NotConvergedError:
-            weights = _minimise(_Objective(rows, targets, penalty, torch.float64), hessian, before, tolerance)
-        yield weights
+    @cached_property
+    def _hessian(self) -> "_SampledHessian":
+        return _SampledHessian(self._rows, self._targets)
 
+    def path(
+        self, penalties: Sequence[float], tolerance: float
+    ) -> Iterator[Float64[torch.Tensor, "problem column dim"]]:
+        """Solve for every penalty.
 
-def solve(
-    rows: Rows, targets: Targets, penalty: float, tolerance: float, start: Weights
-) -> Float64[torch.Tensor, "problem column dim"]:
-    """Solve for one penalty, judged in double precision.
+        Parameters
+        ----------
+        tolerance
+            Largest entry of the gradient at a solution, in single precision (sums over rows in double); in double where
+            single does not reach it.
 
-    Raises
-    ------
-    NotConvergedError
-        If the tolerance is not reached.
-    """
-    hessian = _SampledHessian(rows, targets)
-    return _minimise(_Objective(rows, targets, penalty, torch.float64), hessian, start, tolerance)
+        Raises
+        ------
+        NotConvergedError
+            If it is not reached.
+        """
+        weights = before = _at_frequencies(self._rows, self._targets)
+        for penalty in penalties:
+            ahead = weights + (weights - before)
+            before = weights
+            try:
+                weights = self._minimise(penalty, torch.float32, ahead, tolerance)
+            except NotConvergedError:
+                weights = self._minimise(penalty, torch.float64, before, tolerance)
+            yield weights
+
+    def solve(self, penalty: float, tolerance: float, start: Weights) -> Float64[torch.Tensor, "problem column dim"]:
+        """Solve for one penalty, judged in double precision.
+
+        Raises
+        ------
+        NotConvergedError
+            If the tolerance is not reached.
+        """
+        return self._minimise(penalty, torch.float64, start, tolerance)
+
+    def _minimise(self, penalty: float, precision: torch.dtype, start: Weights, tolerance: float) -> Weights:
+        return _minimise(_Objective(self._rows, self._targets, penalty, precision), self._hessian, start, tolerance)
 
 
 def _at_frequencies(rows: Rows, targets: Targets) -> Weights:

@@ -20,7 +20,7 @@ from scipy.special import log_expit, log_softmax
 
 from mirbench.domain import Objective, Target
 from mirbench.errors import MirbenchError
-from mirbench.newton import Classes, Labels, NotConvergedError, Targets, solve, solve_path
+from mirbench.newton import Classes, Labels, NotConvergedError, Solver, Targets
 from mirbench.rows import Rows, in_chunks
 
 STRENGTHS: tuple[float, ...] = tuple(float(10**power) for power in np.linspace(-5, 1, 9))
@@ -97,6 +97,7 @@ class LinearFit:
         known = examples.target if examples.known is None else examples.target[examples.known]
         self._learned, self._targets = _targets(known, objective, device)
         self._bias = _constant_bias(known, n_labels, objective)
+        self._solver = Solver(self._rows, self._targets)
 
     def path(
         self, strengths: Sequence[float] = STRENGTHS, tolerance: float = SEARCH_TOLERANCE
@@ -109,7 +110,7 @@ class LinearFit:
             If the solver does not reach the tolerance.
         """
         penalties = [self._penalty(strength) for strength in strengths]
-        solutions = solve_path(self._rows, self._targets, penalties, tolerance)
+        solutions = self._solver.path(penalties, tolerance)
         for strength in strengths:
             try:
                 yield strength, self._folded(next(solutions))
@@ -132,7 +133,7 @@ class LinearFit:
         if near is None:
             *_, (_, near) = self.path([*(each for each in STRENGTHS if each < strength), strength])
         try:
-            found = solve(self._rows, self._targets, self._penalty(strength), TOLERANCE, self._unfolded(near))
+            found = self._solver.solve(self._penalty(strength), TOLERANCE, self._unfolded(near))
         except NotConvergedError as error:
             raise MirbenchError(f"the probe of strength {strength:g} did not converge: {error}") from error
         return self._folded(found)

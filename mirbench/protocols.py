@@ -7,6 +7,7 @@ never puts two of them into one column.
 import itertools
 import math
 import random
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,12 +45,15 @@ class Candidate:
         What tells it from the others: its strength, its learning rate.
     loss
         Cross-entropy on validation.
+    origin
+        What it was fitted by, as long as that is remembered.
     """
 
     seed: int
     setting: Any
     loss: float
     probe: Probe
+    origin: "weakref.ref[LinearFit] | None" = None
 
 
 class Protocol(ABC):
@@ -93,13 +97,17 @@ class Convex(Protocol):
     def __init__(self, refit: bool = False) -> None:
         self.name = "convex-refit" if refit else "convex"
         self._refit = refit
+        self._last: LinearFit | None = None  # its rows and their Hessian: most encoders have one layer
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
         """See `Protocol`."""
         lowest, n_worse = math.inf, 0
-        for strength, probe in _fit(problem, problem.train).path(STRENGTHS):
+        self._last = None  # before the next takes its memory
+        self._last = _fit(problem, problem.train)
+        origin = weakref.ref(self._last)
+        for strength, probe in self._last.path(STRENGTHS):
             loss = cross_entropy(probe, problem.valid, problem.objective)
-            yield Candidate(0, strength, loss, probe)
+            yield Candidate(0, strength, loss, probe, origin)
             lowest, n_worse = min(lowest, loss), n_worse + 1 if loss > lowest else 0
             if n_worse == PATIENCE:
                 return
@@ -107,8 +115,11 @@ class Convex(Protocol):
     def finished(self, problem: Problem, chosen: Candidate) -> Probe:
         """See `Protocol`."""
         assert isinstance(chosen.probe, LinearProbe)
-        rows = problem.train + problem.valid if self._refit else problem.train
-        return _fit(problem, rows).exact(chosen.setting, chosen.probe)
+        fit = None if self._refit or chosen.origin is None else chosen.origin()
+        self._last = None
+        if fit is None:
+            fit = _fit(problem, problem.train + problem.valid if self._refit else problem.train)
+        return fit.exact(chosen.setting, chosen.probe)
 
 
 def _fit(problem: Problem, rows: Examples) -> LinearFit:
