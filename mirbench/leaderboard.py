@@ -48,6 +48,11 @@ def specials_of(result: Result) -> str:
     return "".join(f"[{text}]" for text in found if text)
 
 
+def is_standard(result: Result) -> bool:
+    """Whether a result is of the standard protocol, all training clips and the task's default options."""
+    return result.protocol == "convex" and result.train_fraction == 1 and not result.options
+
+
 def data_of(result: Result) -> str:
     """Name the data set, with its size if that is not the default."""
     return result.dataset if result.size == "default" else f"{result.dataset}-{result.size}"

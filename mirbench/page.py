@@ -26,7 +26,7 @@ def as_html(table: Table, results: Iterable[Result], others: Sequence[Mapping[st
     data = {
         "schema": SCHEMA,
         "columns": [
-            {"name": column, "task": column.split("/", 1)[0], "isHeadline": column in table.headlines}
+            {"name": column, "task": column.split("/", 1)[0], "isHeadline": column in table.ranked}
             for column in table.columns
         ],
         "rows": [

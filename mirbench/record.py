@@ -174,5 +174,5 @@ def from_json(values: Any) -> Result:
     """
     if not isinstance(values, dict) or set(values) != set(FIELDS):
         odd = sorted(set(FIELDS).symmetric_difference(values)) if isinstance(values, dict) else type(values).__name__
-        raise ValueError(f"fields missing or unknown: {odd}")
+        raise ValueError(f"fields missing or unknown: {odd}; is it of another version of mirbench?")
     return Result(**values)

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,21 @@ def read_all(out: Path) -> "list[Result]":
     return results
 
 
+def _chosen(every: "Sequence[Result]", **named: list[str]) -> "list[Result]":
+    """Keep the newest results of what was named, and refuse names that nothing has."""
+    from mirbench.tables import choose
+
+    for kind, values in named.items():
+        known = sorted({str(getattr(result, kind.removesuffix("s"))) for result in every})
+        for value in values:
+            if value not in known:
+                raise UsageError(f"no record has {kind.removesuffix('s')} {value!r}; there are {', '.join(known)}")
+    results = choose(every, **named)
+    if not results:
+        raise UsageError("no record has all of what was asked for")
+    return results
+
+
 @click.command("leaderboard")
 @out_option
 @click.option("--format", "kind", type=click.Choice(list(SUFFIXES)), default="csv", show_default=True)
@@ -78,14 +93,12 @@ def leaderboard_command(
     """
     from mirbench.files import write_atomically
     from mirbench.leaderboard import as_csv
-    from mirbench.tables import FORMATS, choose, lay_out, published
+    from mirbench.tables import FORMATS, lay_out, published
 
     if is_long and kind != "csv":
         raise UsageError("--long goes with --format csv")
     every = read_all(out)
-    results = choose(every, tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols)
-    if not results:
-        raise UsageError(f"none of the {len(every)} records in {out / 'records'} is of what was asked for")
+    results = _chosen(every, tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols)
     plugins = Plugins(plugin_files(plugin_paths))
     report_problems(plugins)
     path = out / f"leaderboard{'-long' if is_long else ''}.{SUFFIXES[kind]}"
@@ -145,16 +158,19 @@ def compare_command(
 ) -> None:
     """Say whether encoder ONE differs from OTHER, task by task, by more than chance.
 
-    Paired bootstrap over groups of related clips, with Holm's correction over tasks, and a sign test over tasks.
+    Paired bootstrap over groups of related clips, with Holm's correction over tasks, and a sign test over tasks. Without
+    --protocol, of the standard one with all training clips; options of tasks (such as decoder=dbn) count where --task
+    names the task.
     """
     from tabulate import tabulate
 
     from mirbench.compare import compare
+    from mirbench.leaderboard import is_standard
     from mirbench.record import read_scores
-    from mirbench.tables import choose
 
-    results = choose(read_all(out), tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols)
-    results = [result for result in results if result.encoder in (one, other)] or results
+    results = _chosen(read_all(out), tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols)
+    if not protocols:
+        results = [each for each in results if is_standard(replace(each, options={} if tasks else each.options))]
     found = compare(results, read_scores(out / "scores", results), one, other, metrics)
     if kind == "json":
         click.echo(json.dumps({**asdict(found), "sentences": found.sentences()}, indent=1))

@@ -5,8 +5,9 @@ another version, is a column of its own. `SCHEMA` changes whenever a name or a m
 
 - CSV and JSON hold `schema`, `encoder`, `parameters`, `licence`, `weights`, `speed`, `mean_rank`, `mean_normalised`,
   `n_tasks` and the columns.
-- `mean_rank` and `mean_normalised` are over the headline columns; empty for an encoder that lacks one. Normalised is
-  0 for the untrained floor and 1 for the best encoder.
+- `mean_rank` and `mean_normalised` are over the headline columns of the standard protocol, all training clips and
+  default options (over all headlines, if none is so); empty for an encoder that lacks one. Normalised is 0 for the
+  untrained floor and 1 for the best encoder. `n_tasks` counts those columns.
 """
 
 import csv
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from mirbench.domain import Result
-from mirbench.leaderboard import data_of, latest, specials_of
+from mirbench.leaderboard import data_of, is_standard, latest, specials_of
 from mirbench.record import as_json, record_id
 
 SCHEMA = 1
@@ -67,11 +68,14 @@ class Table:
     Attributes
     ----------
     headlines
-        The columns that are compared with each other: higher is better in all of them.
+        Higher is better in all of them.
+    ranked
+        The headlines that mean rank and mean normalised score are over.
     """
 
     columns: tuple[str, ...]
     headlines: tuple[str, ...]
+    ranked: tuple[str, ...]
     rows: tuple[Row, ...]
     marks: Mapping[tuple[str, str], int] = field(default_factory=dict)  # 1 for the best of a headline, 2 for the second
 
@@ -106,7 +110,7 @@ def lay_out(results: Sequence[Result], about: Mapping[str, About], *, only_headl
     for result in results:
         versions.setdefault((result.dataset, result.size), set()).add(result.dataset_version)
     cells: dict[str, dict[str, Result]] = {}
-    headlines: dict[str, None] = {}
+    headlines: dict[str, bool] = {}  # and whether they are standard
     columns: dict[str, None] = {}
     for result in results:
         if only_headlines and not result.is_headline:
@@ -115,8 +119,9 @@ def lay_out(results: Sequence[Result], about: Mapping[str, About], *, only_headl
         columns[name] = None
         cells.setdefault(result.encoder, {})[name] = result
         if result.is_headline:
-            headlines[name] = None
-    ranks, normalised, marks = _compared(cells, list(headlines))
+            headlines[name] = is_standard(result)
+    ranked = [name for name, standard in headlines.items() if standard] or list(headlines)
+    ranks, normalised = _compared(cells, ranked)
     rows = [
         Row(
             encoder=encoder,
@@ -125,12 +130,12 @@ def lay_out(results: Sequence[Result], about: Mapping[str, About], *, only_headl
             speed=_speed(own.values()),
             mean_rank=ranks.get(encoder),
             mean_normalised=normalised.get(encoder),
-            n_tasks=sum(column in own for column in headlines),
+            n_tasks=sum(column in own for column in ranked),
         )
         for encoder, own in cells.items()
     ]
     rows.sort(key=lambda row: (row.mean_rank is None, row.mean_rank, -row.n_tasks, row.encoder))
-    return Table(tuple(columns), tuple(headlines), tuple(rows), marks)
+    return Table(tuple(columns), tuple(headlines), tuple(ranked), tuple(rows), _marks(cells, headlines))
 
 
 def _column(result: Result, *, has_versions: bool) -> str:
@@ -140,26 +145,33 @@ def _column(result: Result, *, has_versions: bool) -> str:
 
 def _compared(
     cells: Mapping[str, Mapping[str, Result]], headlines: Sequence[str]
-) -> tuple[dict[str, float], dict[str, float], dict[tuple[str, str], int]]:
+) -> tuple[dict[str, float], dict[str, float]]:
     from scipy.stats import rankdata
 
     complete = [encoder for encoder, own in cells.items() if all(column in own for column in headlines)]
     ranks, normalised = np.zeros((len(headlines), len(complete))), np.full((len(headlines), len(complete)), np.nan)
-    marks: dict[tuple[str, str], int] = {}
     for i, column in enumerate(headlines):
+        found = {encoder: own[column].value for encoder, own in cells.items() if column in own}
+        values = [found[encoder] for encoder in complete]
+        ranks[i] = rankdata([-value for value in values])
+        floor, best = found.get(FLOOR), max(found.values())
+        if floor is not None and best > floor:
+            normalised[i] = [(value - floor) / (best - floor) for value in values]
+    if not headlines:
+        return {}, {}
+    means = dict(zip(complete, ranks.mean(axis=0).tolist(), strict=True))
+    shares = dict(zip(complete, normalised.mean(axis=0).tolist(), strict=True))
+    return means, {encoder: share for encoder, share in shares.items() if np.isfinite(share)}
+
+
+def _marks(cells: Mapping[str, Mapping[str, Result]], headlines: Iterable[str]) -> dict[tuple[str, str], int]:
+    """Mark the best of each headline with 1, and the second with 2."""
+    marks: dict[tuple[str, str], int] = {}
+    for column in headlines:
         found = {encoder: own[column].value for encoder, own in cells.items() if column in own}
         steps = sorted(set(found.values()), reverse=True)[:2]
         marks |= {(encoder, column): 1 + steps.index(value) for encoder, value in found.items() if value in steps}
-        values = [found[encoder] for encoder in complete]
-        ranks[i] = rankdata([-value for value in values])
-        floor = found.get(FLOOR)
-        if floor is not None and steps[0] > floor:
-            normalised[i] = [(value - floor) / (steps[0] - floor) for value in values]
-    if not headlines:
-        return {}, {}, {}
-    means = dict(zip(complete, ranks.mean(axis=0).tolist(), strict=True))
-    shares = dict(zip(complete, normalised.mean(axis=0).tolist(), strict=True))
-    return means, {encoder: share for encoder, share in shares.items() if np.isfinite(share)}, marks
+    return marks
 
 
 def _speed(results: Iterable[Result]) -> float | None:

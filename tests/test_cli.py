@@ -81,6 +81,9 @@ def test_from_a_finished_run_to_a_table_a_page_and_a_sentence(mirbench, recordin
     code, said, err = mirbench("compare", "chroma", "mfcc", "--out", out)
     assert code == 0, err
     assert "chroma is better than mfcc on key on triads" in said
+    assert "there are chroma, mfcc" not in said
+    assert "those of chroma, mfcc" in mirbench("compare", "chroma", "gone", "--out", out)[2]
+    assert "no record has task 'gone'; there are key" in mirbench("leaderboard", "--task", "gone", "--out", out)[2]
     code, said, _ = mirbench("compare", "chroma", "mfcc", "--out", out, "--format", "json")
     assert json.loads(said)["differences"][0]["one"] == 1.0
 
@@ -131,6 +134,7 @@ def test_a_bug_in_a_plugin_keeps_its_traceback_and_exits_1(mirbench, recordings,
         (("data", "prepare", "rendered"), 2, "did you mean 'rendered-scores'?"),
         (("list", "--plugin", "gone.py"), 1, "no plugin file"),
         (("leaderboard", "--out", "gone"), 2, "'mirbench run' writes them"),
+        (("compare", "a", "b", "--out", "gone"), 2, "'mirbench run' writes them"),
         (("run", "--encoder", "chroma,mt2", "--task", "key", "--checkpoint", "a.pt"), 2, "goes with one encoder"),
         (("run", "--encoder", "mt2", "--task", "key", "--checkpoint", "a.pt"), 2, "no such file or folder 'a.pt'"),
         (("info", "mt2@a.pt"), 2, "no such file or folder 'a.pt'"),

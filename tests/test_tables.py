@@ -38,6 +38,15 @@ def test_ranks_and_normalised_scores_are_over_all_headlines_or_none(table):
     assert (rows["d"].mean_rank, rows["d"].mean_normalised, rows["d"].n_tasks) == (None, None, 1)
 
 
+def test_other_protocols_have_columns_but_no_part_in_the_aggregates():
+    others = [replace(each, protocol="knn", value=1.0) for each in MANY if each.encoder == "c"]
+    table = lay_out([*MANY, *others], {}, only_headlines=True)
+    rows = {row.encoder: row for row in table.rows}
+    assert len(table.columns) == 4
+    assert (rows["a_b"].mean_rank, rows["c"].mean_rank, rows["c"].n_tasks) == (1.0, 2.0, 2)
+    assert lay_out(others, {}, only_headlines=True).rows[0].mean_rank == 1.0
+
+
 def test_without_the_floor_nothing_is_normalised():
     assert {
         row.mean_normalised for row in lay_out(board(a=(1.0, 0.5), b=(0.5, 1.0)), {}, only_headlines=True).rows
