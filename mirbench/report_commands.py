@@ -158,9 +158,9 @@ def compare_command(
 ) -> None:
     """Say whether encoder ONE differs from OTHER, task by task, by more than chance.
 
-    Paired bootstrap over groups of related clips, with Holm's correction over tasks, and a sign test over tasks. Without
-    --protocol, of the standard one with all training clips; options of tasks (such as decoder=dbn) count where --task
-    names the task.
+    Paired bootstrap over groups of related clips, with Holm's correction over tasks, and a sign test over tasks.
+    Without --protocol, of the standard one with all training clips; options of tasks (such as decoder=dbn) count where
+    --task names the task.
     """
     from tabulate import tabulate
 
