@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from mirbench import hookimpl
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mirbench.domain import Result
     from mirbench.plan import Plan
     from mirbench_trackers.trackers import Tracker
@@ -45,6 +47,14 @@ def _wanted() -> "list[Tracker]":
     return _trackers(webhook, mlflow) if webhook or mlflow else []
 
 
+def _tell(tell: "Callable[[Tracker], None]") -> None:
+    for tracker in _wanted():
+        try:
+            tell(tracker)
+        except Exception as error:
+            _say(tracker.name, error)
+
+
 @cache
 def _say_once(text: str) -> None:
     print(text, file=sys.stderr)
@@ -57,18 +67,10 @@ def _say(name: str, error: Exception) -> None:
 @hookimpl
 def mirbench_run_start(plan: "Plan") -> None:
     """Tell all trackers of the plan."""
-    for tracker in _wanted():
-        try:
-            tracker.start(plan)
-        except Exception as error:
-            _say(tracker.name, error)
+    _tell(lambda tracker: tracker.start(plan))
 
 
 @hookimpl
 def mirbench_result(result: "Result") -> None:
     """Tell all trackers of a number."""
-    for tracker in _wanted():
-        try:
-            tracker.result(result)
-        except Exception as error:
-            _say(tracker.name, error)
+    _tell(lambda tracker: tracker.result(result))

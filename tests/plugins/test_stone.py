@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import pickle
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ import soundfile
 import torch
 
 from conftest import SHARED
-from mirbench.cli import main
 from mirbench.errors import WeightsError
 from mirbench_ssl.frontends import STONE_FRONT_END, crop, vqt_of
 from mirbench_ssl.segments import Batch
@@ -229,21 +228,10 @@ def songs(tmp_path: Path) -> Path:
     return folder
 
 
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["mirbench", *map(str, words)])
-    code = 0
-    try:
-        main()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    printed = capsys.readouterr()
-    return code, printed.out, printed.err
-
-
 def test_key_prints_a_line_a_file_and_names_what_it_cannot_read(
-    weights: Path, songs: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    weights: Path, songs: Path, mirbench: Callable[..., tuple[int, str, str]]
 ) -> None:
-    code, out, err = call(monkeypatch, capsys, "key", songs, "--checkpoint", weights)
+    code, out, err = mirbench("key", songs, "--checkpoint", weights)
     assert code == 1
     assert "broken.wav" in err
     names = set(key_names(CALIBRATION))
@@ -252,37 +240,33 @@ def test_key_prints_a_line_a_file_and_names_what_it_cannot_read(
     assert all(key.rsplit(" (", 1)[0] in names for _, key in lines)
 
 
-def test_key_writes_csv_and_json(
-    weights: Path, songs: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_key_writes_csv_and_json(weights: Path, songs: Path, mirbench: Callable[..., tuple[int, str, str]]) -> None:
     arguments = ("key", songs / "a.wav", "--checkpoint", weights, "--top", 24)
-    code, out, _ = call(monkeypatch, capsys, *arguments, "--format", "csv")
+    code, out, _ = mirbench(*arguments, "--format", "csv")
     assert code == 0
     rows = list(csv.DictReader(io.StringIO(out)))
     assert len(rows) == 24
     probabilities = [float(row["probability"]) for row in rows]
     assert probabilities == sorted(probabilities, reverse=True)
     assert sum(probabilities) == pytest.approx(1, abs=2e-3)
-    _, out, _ = call(monkeypatch, capsys, *arguments, "--format", "json")
+    _, out, _ = mirbench(*arguments, "--format", "json")
     assert [found["key"] for found in json.loads(out)["keys"]] == [row["key"] for row in rows]
 
 
 def test_key_refuses_weights_whose_classes_have_no_names(
-    tmp_path: Path, songs: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, songs: Path, mirbench: Callable[..., tuple[int, str, str]]
 ) -> None:
     path = tmp_path / "bare.safetensors"
     write_weights(path, ChromaNet(24), Header(model="skey"))
-    code, _, err = call(monkeypatch, capsys, "key", songs / "a.wav", "--checkpoint", path)
+    code, _, err = mirbench("key", songs / "a.wav", "--checkpoint", path)
     assert code == 1
     assert "not calibrated" in err
 
 
 @pytest.mark.shared
-def test_key_names_the_key_of_a_recording(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_key_names_the_key_of_a_recording(mirbench: Callable[..., tuple[int, str, str]]) -> None:
     files = sorted((SHARED / "data/librosa_data/audio").glob("*.ogg"))[:3]
-    code, out, _ = call(monkeypatch, capsys, "key", *files, "--checkpoint", PUBLISHED)
+    code, out, _ = mirbench("key", *files, "--checkpoint", PUBLISHED)
     assert code == 0
     assert len(out.splitlines()) == 3
 
