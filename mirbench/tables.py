@@ -25,6 +25,7 @@ from mirbench.leaderboard import data_of, is_standard, latest, specials_of
 from mirbench.record import as_json, record_id
 
 SCHEMA = 1
+Column = tuple[str, "Callable[[Row], str]"]
 FLOOR = "random"  # the encoder that was never trained
 MISSING = "-"
 
@@ -230,12 +231,12 @@ def as_markdown(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
     def cell(row: Row, column: str) -> str:
         return _marked(table, row, column, "**{}**", "<u>{}</u>", "{value} [{low}, {high}]")
 
-    heads = ["encoder", "parameters", "weights", *map(_short(table), table.columns), "mean rank", "normalised"]
+    left, right = _sides(table)
+    heads = [*(title for title, _ in left), *map(_short(table), table.columns), *(title for title, _ in right)]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in table.rows:
-        cells = [cell(row, column) for column in table.columns]
-        about = [f"`{row.encoder}`", _count(row.about.parameters), row.about.weights]
-        lines.append(f"| {' | '.join([*about, *cells, _number(row.mean_rank, 2), _number(row.mean_normalised, 2)])} |")
+        cells = [*(say(row) for _, say in left), *(cell(row, column) for column in table.columns)]
+        lines.append(f"| {' | '.join([*cells, *(say(row) for _, say in right)])} |")
     if others:
         lines += ["", "Published by others, by protocols of their own:", ""]
         lines += ["| encoder | task | data | metric | value | protocol | source |", "|---" * 7 + "|"]
@@ -251,22 +252,18 @@ def as_latex(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
         pattern = r"{value} {{\tiny [{low}, {high}]}}"
         return _marked(table, row, column, r"\textbf{{{}}}", r"\underline{{{}}}", pattern)
 
-    heads = ["encoder", "parameters", *map(_short(table), table.columns), "mean rank"]
+    left, right = _sides(table)
+    heads = [*(title for title, _ in left), *map(_short(table), table.columns), *(title for title, _ in right)]
     lines = [
         "% needs \\usepackage{booktabs}",
-        f"\\begin{{tabular}}{{lr{'l' * len(table.columns)}r}}",
+        f"\\begin{{tabular}}{{l{'r' * (len(left) - 1)}{'l' * len(table.columns)}{'r' * len(right)}}}",
         "\\toprule",
         " & ".join(map(_escaped, heads)) + r" \\",
         "\\midrule",
     ]
     for row in table.rows:
-        about = [_escaped(row.encoder), _count(row.about.parameters)]
-        cells = [
-            *about,
-            *(cell(row, column) for column in table.columns),
-            _number(row.mean_rank, 2),
-        ]
-        lines.append(" & ".join(cells) + r" \\")
+        cells = [*(_escaped(say(row)) for _, say in left), *(cell(row, column) for column in table.columns)]
+        lines.append(" & ".join([*cells, *(say(row) for _, say in right)]) + r" \\")
     lines += ["\\bottomrule", "\\end{tabular}"]
     if others:
         lines += ["", "% Published by others, by protocols of their own", "\\begin{tabular}{lllrl}", "\\toprule"]
@@ -275,6 +272,25 @@ def as_latex(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
         lines += [" & ".join(_escaped(each[name]) for name in names) + r" \\" for each in others]
         lines += ["\\bottomrule", "\\end{tabular}"]
     return "\n".join(lines) + "\n"
+
+
+def _sides(table: Table) -> "tuple[list[Column], list[Column]]":
+    """Name the columns before and after the numbers; those that are empty are left out."""
+    left: list[Column] = [
+        ("encoder", lambda row: row.encoder),
+        ("parameters", lambda row: _count(row.about.parameters)),
+        ("weights", lambda row: row.about.weights),
+        ("x real time", lambda row: "" if row.speed is None else f"{row.speed:.0f}"),
+    ]
+    right: list[Column] = [
+        ("mean rank", lambda row: _number(row.mean_rank, 2)),
+        ("normalised", lambda row: _number(row.mean_normalised, 2)),
+    ]
+    used = [
+        [column for column in side if any(column[1](row) not in ("", MISSING) for row in table.rows)]
+        for side in (left, right)
+    ]
+    return used[0], used[1]
 
 
 def _marked(table: Table, row: Row, column: str, best: str, second: str, pattern: str) -> str:

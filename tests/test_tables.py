@@ -84,14 +84,21 @@ def test_columns_do_not_mix_what_differs():
 def test_markdown_marks_the_best_and_the_second(table):
     lines = as_markdown(table, published()[:1]).splitlines()
     assert lines[0].startswith("| encoder | parameters | weights | key: key_score | beat: beat_score | mean rank |")
-    assert "| `a_b` | 1,234 | Apache-2.0 | <u>0.800</u> [0.000, 1.000] | **0.900** [0.000, 1.000] | 1.00 |" in lines[2]
+    assert "| a_b | 1,234 | Apache-2.0 | <u>0.800</u> [0.000, 1.000] | **0.900** [0.000, 1.000] | 1.00 |" in lines[2]
     assert f"| **0.900** [0.000, 1.000] | {MISSING} | {MISSING} |" in lines[5]
     assert "protocols of their own" in lines[7]
 
 
+def test_speed_is_shown_where_records_say_it():
+    timed = [replace(each, extraction={"speed": 120.4}) for each in MANY if each.encoder == "a_b"]
+    lines = as_markdown(lay_out([*MANY, *timed], {}, only_headlines=True)).splitlines()
+    assert lines[0].startswith("| encoder | x real time | key")
+    assert lines[2].startswith("| a_b | 120 |")
+
+
 def test_latex_escapes_names(table):
     text = as_latex(table)
-    assert r"a\_b & 1,234 & \underline{0.800}" in text
+    assert r"a\_b & 1,234 & Apache-2.0 & \underline{0.800}" in text
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
     n_columns = text.splitlines()[3].count("&")
     assert all(line.count("&") == n_columns for line in text.splitlines() if line.endswith(r"\\"))
