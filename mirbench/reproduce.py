@@ -9,7 +9,7 @@ from mirbench.errors import MirbenchError, UsageError
 from mirbench.hookspecs import hookimpl
 from mirbench.plan import Settings, make_plan
 from mirbench.plugins import Plugins
-from mirbench.record import read_records, record_id
+from mirbench.record import as_line, read_records, record_id
 from mirbench.run import run
 
 
@@ -138,4 +138,4 @@ def _differences(recorded: Result, found: Result) -> dict[str, tuple[object, obj
             recorded.versions.get(package, "not there"),
             found.versions.get(package, "not there"),
         )
-    return {name: (before, now) for name, (before, now) in pairs.items() if before != now}
+    return {name: (before, now) for name, (before, now) in pairs.items() if as_line({"": before}) != as_line({"": now})}

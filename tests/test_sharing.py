@@ -90,6 +90,15 @@ def test_a_number_comes_back_to_the_last_digit(mirbench, recordings, finished):
     assert "differs" not in said
 
 
+def test_networks_come_back_too(mirbench, recordings, tmp_path):
+    words = ("--encoder", "mfcc", "--task", "key", "--data", recordings, "--protocol", "sgd", "--out", tmp_path)
+    assert mirbench("run", *words)[0] == 0
+    [path] = (tmp_path / "records").iterdir()
+    code, said, err = mirbench("reproduce", path, "--data", recordings)
+    assert code == 0, err
+    assert "differs" not in said
+
+
 def test_what_has_changed_is_named(mirbench, recordings, finished):
     record = json.loads(finished.read_text().splitlines()[0])
     versions = {**record["versions"], "numpy": "1"}
