@@ -38,7 +38,7 @@ class Rows:
         self.n_dims = parts[0].shape[1]
         self.mean, self.scale = self._statistics()
         fits = 4 * self.n_rows * (self.n_dims + 1) <= memory
-        self._kept = list(self._made()) if fits else None
+        self._kept = self._together().split(CHUNK) if fits else None
 
     def _statistics(self) -> tuple[Float64[np.ndarray, "dim"], Float64[np.ndarray, "dim"]]:
         """Compute means, and the inverse of deviations; 0 where a feature is constant."""
@@ -47,6 +47,14 @@ class Rows:
         deviation = np.sqrt(squares / self.n_rows)
         varies = deviation > SMALLEST_DEVIATION * np.maximum(1, np.abs(mean))
         return mean, np.where(varies, 1 / np.where(varies, deviation, 1), 0)
+
+    def _together(self) -> Float32[torch.Tensor, "all dim"]:
+        rows = torch.empty(self.n_rows, self.n_dims + 1, device=self.device)
+        start = 0
+        for chunk in self._made():
+            rows[start : start + len(chunk)] = chunk
+            start += len(chunk)
+        return rows
 
     def chunks(self) -> Iterator[tuple[slice, Chunk]]:
         """Go through all rows."""

@@ -273,7 +273,7 @@ def wait_for_features(home, count):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_killed_goes_on_where_it_was(how, recordings, home, plugin):
-    process = start(plugin, recordings, home, seconds=0.1)
+    process = start(plugin, recordings, home, seconds=0.4)
     wait_for_features(home, 5)
     process.send_signal(how)
     _, errors = process.communicate(timeout=60)
