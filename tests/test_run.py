@@ -255,6 +255,7 @@ def start(plugin, recordings, home, seconds):
     return subprocess.Popen(
         [*command, "--home", str(home), "--out", str(home / "out"), "--plugin", str(plugin)],
         env={**os.environ, "SLOW_SECONDS": str(seconds)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # jobs in the background are deaf to it
     )  # fmt: skip
 
 
