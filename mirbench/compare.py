@@ -35,6 +35,8 @@ class Difference:
         One minus the other, and its 95 % interval.
     p, adjusted
         Two-sided, before and after Holm's correction.
+    higher_is_better
+        Direction of the metric.
     """
 
     task: str
@@ -47,6 +49,12 @@ class Difference:
     p: float
     adjusted: float
     n_groups: int
+    higher_is_better: bool = True
+
+    @property
+    def gain(self) -> float:
+        """The difference with its sign such that it is above 0 where the one is better."""
+        return self.value if self.higher_is_better else -self.value
 
     @property
     def is_evidence(self) -> bool:
@@ -78,7 +86,7 @@ class Comparison:
         """Say what the numbers allow to be said."""
         found = []
         for sign, verb in ((1, "better"), (-1, "worse")):
-            sure = [each for each in self.differences if each.is_evidence and each.value * sign > 0]
+            sure = [each for each in self.differences if each.is_evidence and each.gain * sign > 0]
             if sure:
                 parts = [
                     f"{each.task} ({each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}], p = {each.adjusted:.3f})"
@@ -162,11 +170,12 @@ def compare(
             p=p,
             adjusted=adjusted,
             n_groups=first.n_groups,
+            higher_is_better=first.higher_is_better,
         )
         for (task, first, second), resampled, p, adjusted in zip(pairs, raw, tails, holm(tails), strict=True)
     )
-    n_ahead = sum(each.value > 0 for each in differences)
-    n_behind = sum(each.value < 0 for each in differences)
+    n_ahead = sum(each.gain > 0 for each in differences)
+    n_behind = sum(each.gain < 0 for each in differences)
     return Comparison(one, other, differences, n_ahead, n_behind, _sign_test(n_ahead, n_behind), left_out)
 
 
@@ -183,9 +192,15 @@ def _paired(first: Result, second: Result, scores: Mapping[str, ClipScores]) -> 
     """Give the differences in all resamples, or say why the two do not pair up."""
     if first.dataset_version != second.dataset_version:
         return f"different versions of the data ({first.dataset_version}, {second.dataset_version})"
+    if first.references and second.references and first.references != second.references:
+        return f"different references under one version of the data ({first.references}, {second.references})"
+    if first.higher_is_better != second.higher_is_better:
+        return "the metric has changed its direction"
     found: list[ClipScores] = []
     for result in (first, second):
         kept = scores.get(record_id(result))
+        if kept is None and result.label:
+            return "scores of single clips are not kept for single labels"
         if kept is None:
             return (
                 f"the scores of single clips were not kept for {result.encoder}; "

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mirbench.run import Failure
 
 
-CHOICE = "readout, layer"  # the last row of a table
+CHOICE, CAUTION = "readout, layer", "caution"  # the last rows of a table
 
 
 class ResultTable:
@@ -34,7 +34,7 @@ class ResultTable:
         """Lay out one table a task and data set, and under it the numbers of single labels; one column an encoder."""
         from tabulate import tabulate
 
-        from mirbench.leaderboard import options_of
+        from mirbench.leaderboard import marks_of, options_of
 
         tables: dict[str, dict[str, dict[str, str]]] = {}
         for result in self.results:
@@ -48,6 +48,9 @@ class ResultTable:
                 rows.setdefault(result.metric, {"metric": result.metric})[result.encoder] = _format(result)
                 chosen = rows.setdefault(CHOICE, {"metric": CHOICE})
                 chosen[result.encoder] = f"{result.readout}, {result.layer}"
+                if marks := marks_of(result):
+                    row = rows.setdefault(CAUTION, {"metric": CAUTION})
+                    row[result.encoder] = "; ".join(marks)
         ordered = {title: [rows[key] for key in sorted(rows, key=_is_choice)] for title, rows in tables.items()}
         return "\n\n".join(
             f"{title}\n{tabulate(rows, headers='keys', disable_numparse=True)}" for title, rows in ordered.items()
@@ -55,7 +58,7 @@ class ResultTable:
 
 
 def _is_choice(row: str) -> bool:
-    return row == CHOICE
+    return row in (CHOICE, CAUTION)
 
 
 def _format(result: "Result") -> str:

@@ -1,5 +1,7 @@
 """What can go wrong and can be mended by the user; everything else is a bug and keeps its traceback."""
 
+from pathlib import Path
+
 
 class MirbenchError(Exception):
     """The root of all errors that the command line prints as one line, without a traceback."""
@@ -32,6 +34,20 @@ class MissingDataError(DatasetError):
 
 class EncoderError(MirbenchError):
     """An encoder returned something that cannot be features of its input."""
+
+
+class DamagedFeaturesError(MirbenchError):
+    """Stored features are not what was written; they can be computed again.
+
+    Attributes
+    ----------
+    path
+        The file that holds them.
+    """
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"stored features {path} are damaged: {problem}; 'mirbench store gc' removes them")
+        self.path = path
 
 
 class RecordError(MirbenchError):

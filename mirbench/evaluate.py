@@ -28,7 +28,7 @@ from mirbench.domain import (
 )
 from mirbench.errors import DatasetError, MirbenchError
 from mirbench.extract import Region
-from mirbench.probes import MEMORY, Examples, Probe
+from mirbench.probes import MEMORY, Examples, Probe, constant_cross_entropy
 from mirbench.protocols import PROTOCOLS, Candidate, Problem, Protocol
 from mirbench.scoring import score_clips
 from mirbench.store import FeatureKey, FeatureStore
@@ -36,6 +36,7 @@ from mirbench.subsets import subset
 
 N_RESAMPLES = 1000
 COVERAGE = 0.95
+WORSE_THAN_A_CONSTANT = "worse than a constant on validation"
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,10 @@ class Choice:
         The strength, or whatever tells the protocol's probes apart.
     curve
         Cross-entropy on validation for every readout, layer and setting, in the order in which they were tried.
+    constant
+        Cross-entropy on validation of the frequencies of the training targets.
+    marks
+        Reasons for caution: the probe is worse than that constant, or its setting lies at an edge of the grid.
     """
 
     probe: Probe
@@ -91,6 +96,8 @@ class Choice:
     layer: int
     setting: Any
     curve: tuple[tuple[str, int, Any, float], ...]
+    constant: float = float("nan")
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,8 @@ class Evaluation:
     ----------
     choices, decoders
         One for each seed of the protocol.
+    constant
+        Cross-entropy on validation of the frequencies of the training targets.
     """
 
     scores: tuple[Score, ...]
@@ -109,6 +118,7 @@ class Evaluation:
     n_clips: dict[Split, int]
     n_groups: int
     seconds: dict[str, float]
+    constant: float
 
 
 def evaluate(
@@ -145,6 +155,7 @@ def evaluate(
     return Evaluation(
         scores=scores,
         choices=choices,
+        constant=choices[0].constant,
         decoders=tuple(own.decoder for own in tuned),
         n_clips={split: len(members) for split, members in clips.items()},
         n_groups=len({clip.group for clip in clips["test"]}),
@@ -170,15 +181,30 @@ def choose(
             device=fitting.device,
         )
 
+    constant = float("nan")
     for readout in encoder.readouts(task.scope):
         for layer in range(store.n_layers(Region.of(train[0]).key(encoder, readout))):
-            for candidate in protocol.candidates(problem(readout, layer)):
+            rows = problem(readout, layer)
+            if np.isnan(constant):
+                constant = constant_cross_entropy(rows.train, rows.valid, task.objective, rows.n_labels)
+            for candidate in protocol.candidates(rows):
                 seed = candidate.seed
                 curves.setdefault(seed, []).append((readout, layer, candidate.setting, candidate.loss))
                 if seed not in best or candidate.loss < best[seed][0].loss:
                     best[seed] = candidate, readout, layer
     return tuple(
-        Choice(protocol.finished(problem(readout, layer), chosen), readout, layer, chosen.setting, tuple(curves[seed]))
+        Choice(
+            probe=protocol.finished(problem(readout, layer), chosen),
+            readout=readout,
+            layer=layer,
+            setting=chosen.setting,
+            curve=tuple(curves[seed]),
+            constant=constant,
+            marks=(
+                *((WORSE_THAN_A_CONSTANT,) if chosen.loss > constant else ()),
+                *protocol.marks(chosen.setting),
+            ),
+        )
         for seed, (chosen, readout, layer) in sorted(best.items())
     )
 
@@ -233,7 +259,8 @@ def score(
         scores.append(Score(metric, value, low, high, float(np.std(numbers)), None if metric.label else kept))
     if not np.isfinite(scores[0].value):
         raise MirbenchError(
-            f"{scores[0].metric.name} is not defined: no label has clips with and clips without it in the test split"
+            f"{scores[0].metric.name} is not defined on the test split: no reference in it can be scored (for tags and "
+            "species, some label needs clips with it and clips without it)"
         )
     return tuple(score for score in scores if np.isfinite(score.value))
 
@@ -253,6 +280,8 @@ def _score(
         weighted = np.array([each if isinstance(each, tuple) else (each, 1.0) for each in scored], dtype=np.float64)
         values, weights = weighted.T
         is_mean = metric.aggregate == "mean"
+        if is_mean and not weights.sum() > 0:  # nothing in these references can be compared
+            return _Scored(float("nan"), np.full(len(counts), np.nan))
         value = float(values @ weights / weights.sum()) if is_mean else float(values.sum())
         return _Scored(value, _resample_clips(values, weights, counts, is_mean), weighted.T)
     value = float(metric.score(references, estimates))
@@ -270,7 +299,8 @@ def _resample_clips(
 ) -> Float64[np.ndarray, "resample"]:
     if not is_mean:
         return np.asarray(counts @ values)
-    return np.asarray((counts @ (values * weights)) / (counts @ weights))
+    with np.errstate(invalid="ignore"):  # a resample can hold nothing but clips without weight
+        return np.asarray((counts @ (values * weights)) / (counts @ weights))
 
 
 def _resample_set(

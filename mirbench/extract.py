@@ -109,7 +109,7 @@ def extract(
     workers
         Threads that decode; memory grows with them, not with the number of clips.
     quiet
-        Whether nothing is said of how far it has come.
+        If true, show no progress.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """Remember the results of jobs: what is finished is not computed again, by no process and after no interruption.
 
-A job is known by all that its numbers depend on: fingerprint of the encoder, audio, data set and its version, options,
-protocol, seed, the versions of libraries, and the source code of mirbench, of the task and of the data set.
+A job is known by all that its results depend on: fingerprint of the encoder, audio, data set and its version, the
+content of every reference, options, protocol, seed, the versions of libraries, and the source code of mirbench, of the
+task and of the data set. A file whose checksum is wrong is not believed: the job is computed again.
 """
 
 import hashlib
@@ -18,11 +19,13 @@ from typing import Any
 
 from mirbench import audio
 from mirbench.domain import SPLITS, Clip, Dataset, Encoder, Result, Task
+from mirbench.errors import DamagedFeaturesError, first_line
 from mirbench.evaluate import Evaluation, Fitting, evaluate
-from mirbench.extract import Region
+from mirbench.extract import Region, extract
 from mirbench.files import write_atomically
 from mirbench.plan import Job, Settings
 from mirbench.record import as_json, from_json, scores_as_json, scores_from_json
+from mirbench.references import digest_of
 from mirbench.store import FeatureStore
 from mirbench.variants import Variant
 
@@ -44,20 +47,47 @@ class Finished:
 
     def get(self, key: str, run: str, date: str, encoder: str) -> list[Result] | None:
         """Give the results of a job as those of another run, or None if it is not finished."""
+        path = self.folder / f"{key}.json"
         try:
-            found = json.loads((self.folder / f"{key}.json").read_text(encoding="utf-8"))
-            return [
-                replace(_recalled(each, scores), run=run, date=date, encoder=encoder)
-                for each, scores in zip(found["records"], found["scores"], strict=True)
-            ]
-        except (OSError, ValueError, TypeError, KeyError):
+            checksum, _, content = path.read_text(encoding="utf-8").partition("\n")
+        except FileNotFoundError:
             return None
+        except (OSError, ValueError) as error:
+            _not_believed(path, first_line(error))
+            return None
+        if checksum != hashlib.sha256(content.encode()).hexdigest():
+            _not_believed(path, "its checksum is wrong")
+            return None
+        found = json.loads(content)
+        return [
+            replace(_recalled(each, scores), run=run, date=date, encoder=encoder)
+            for each, scores in zip(found["records"], found["scores"], strict=True)
+        ]
 
     def put(self, key: str, results: Sequence[Result]) -> None:
         """Remember results."""
         scores = [result.scores and scores_as_json(result.scores, result.value) for result in results]
-        content = {"records": [as_json(result) for result in results], "scores": scores}
-        write_atomically(self.folder / f"{key}.json", json.dumps(content).encode())
+        content = json.dumps({"records": [as_json(result) for result in results], "scores": scores})
+        checksum = hashlib.sha256(content.encode()).hexdigest()
+        write_atomically(self.folder / f"{key}.json", f"{checksum}\n{content}".encode())
+
+    def purge(self, dataset: str) -> int:
+        """Forget the jobs of a data set, and files that cannot be read; return how many files are removed."""
+        n_removed = 0
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                records = json.loads(path.read_text(encoding="utf-8").partition("\n")[2])["records"]
+                is_other = records[0]["dataset"] != dataset
+            except (OSError, ValueError, TypeError, KeyError, IndexError):
+                is_other = False
+            if not is_other:
+                path.unlink(missing_ok=True)
+                n_removed += 1
+        return n_removed
+
+
+def _not_believed(path: Path, problem: str) -> None:
+    print(f"mirbench: finished job {path} is not believed: {problem}; it is computed again", file=sys.stderr)
 
 
 def _recalled(values: dict[str, Any], scores: dict[str, Any] | None) -> Result:
@@ -83,13 +113,20 @@ def key_of(
         "dataset": [dataset.name, dataset.version, dataset.size],
         "fitting": [fitting.protocol.name, fitting.seed, fitting.fraction],
         "versions": versions,
-        "code": [_package_hash("mirbench"), _package_hash(_package(task)), _package_hash(_package(dataset))],
+        "references": digest_of(dataset),
+        "code": code_of(task, dataset),
     }
     digest.update(json.dumps(about, sort_keys=True).encode())
     for split in SPLITS:
         for clip in dataset.clips(split):
             digest.update(f"{split} {clip.id} {clip.group} {Region.of(clip).key(encoder, '').clip}\n".encode())
     return digest.hexdigest()[:40]
+
+
+def code_of(task: Task, dataset: Dataset) -> str:
+    """Return a hash of the source code that computes results: mirbench, the task and the data set."""
+    packages = "mirbench", _package(task), _package(dataset)
+    return hashlib.sha256(" ".join(map(_package_hash, packages)).encode()).hexdigest()[:16]
 
 
 def _package(thing: object) -> str:
@@ -109,15 +146,41 @@ def finish(
 ) -> list[Result]:
     """Evaluate a job, or recall its results."""
     task = job.load_task()
-    finished = Finished(settings.home / "finished")
+    finished = Finished(settings.home / "finished") if settings.keeps else None
     key = key_of(encoder, task, dataset, fitting, dict(job.options), _versions())
     date = datetime.now(UTC).isoformat(timespec="seconds")
-    found = None if settings.fresh else finished.get(key, run, date, job.encoder.name)
-    if found is None:
-        evaluation = evaluate(encoder, task, dataset, store, fitting)
+    found = None if settings.fresh or finished is None else finished.get(key, run, date, job.encoder.name)
+    if not found:
+        evaluation = _evaluate_sound(settings, job, task, encoder, dataset, store, fitting)
         found = _results(run, settings, job, encoder, dataset, evaluation, fitting, extraction, extract_seconds)
-        finished.put(key, found)
+        if finished is not None:
+            finished.put(key, found)
     return found
+
+
+def _evaluate_sound(
+    settings: Settings, job: Job, task: Task, encoder: Encoder, dataset: Dataset, store: FeatureStore, fitting: Fitting
+) -> Evaluation:
+    """Evaluate a job; stored features that turn out to be damaged are removed and computed again."""
+    damaged: set[Path] = set()
+    while True:
+        try:
+            return evaluate(encoder, task, dataset, store, fitting)
+        except DamagedFeaturesError as error:
+            if error.path in damaged:  # written anew and damaged again: the disk or the memory is at fault
+                raise
+            damaged.add(error.path)
+            print(f"mirbench: {str(error).partition(';')[0]}; they are computed again", file=sys.stderr)
+            store.drop(error.path)
+            readouts = frozenset(encoder.readouts(task.scope))
+            extract(
+                encoder,
+                {Region.of(clip): readouts for clip in all_clips(dataset)},
+                store,
+                title=job.encoder.name,
+                batch_size=settings.batch_size,
+                workers=settings.workers,
+            )
 
 
 def described(encoder: Encoder, regions: Sequence[Region]) -> dict[str, Any]:
@@ -146,6 +209,7 @@ def _results(
     extract_seconds: float,
 ) -> list[Result]:
     first = evaluation.choices[0]
+    references, code = digest_of(dataset), code_of(job.load_task(), dataset)
     return [
         Result(
             run=run,
@@ -181,12 +245,14 @@ def _results(
             selection={
                 "split": "valid",
                 "criterion": "cross-entropy",
+                "constant": evaluation.constant,
                 "choices": [
                     {
                         "readout": choice.readout,
                         "layer": choice.layer,
                         "setting": choice.setting,
                         "decoder": decoder,
+                        "marks": list(choice.marks),
                         "curve": choice.curve,
                     }
                     for choice, decoder in zip(evaluation.choices, evaluation.decoders, strict=True)
@@ -195,6 +261,9 @@ def _results(
             extraction=extraction,
             versions=_versions(),
             seconds={"extract": extract_seconds, **evaluation.seconds},
+            higher_is_better=score.metric.higher_is_better,
+            references=references,
+            code=code,
             scores=score.scores,
         )
         for score in evaluation.scores

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 from mirbench.domain import Result
 
@@ -13,17 +14,26 @@ COLUMNS = (
     "n", "n_groups", "n_train", "n_seeds", "readout", "layer", "setting", "fingerprint", "seed", "source", "date",
 )  # fmt: skip
 
+CLOCKS_DIFFER_BY = timedelta(days=1)
 
-def latest(results: Iterable[Result]) -> list[Result]:
+
+def latest(results: Iterable[Result], now: datetime | None = None) -> list[Result]:
     """Keep the newest number of every encoder, task with its options, data set, protocol, training fraction and metric;
     best encoder first.
 
-    A later run of an encoder replaces an earlier one under the same name, whatever its fingerprint.
+    A later run of an encoder replaces an earlier one under the same name, whatever its fingerprint. A record that is
+    dated in the future, by a clock that was wrong, counts as the oldest.
+
+    Parameters
+    ----------
+    now
+        Time of day; None for the clock's.
     """
     newest: dict[tuple[object, ...], Result] = {}
-    for result in sorted(results, key=lambda result: (result.date, result.run, repr(result))):
+    tomorrow = ((now or datetime.now(UTC)) + CLOCKS_DIFFER_BY).isoformat(timespec="seconds")
+    for result in sorted(results, key=lambda each: (each.date <= tomorrow, each.date, each.run, repr(each))):
         newest[(*_board(result), result.metric, result.label, result.encoder)] = result
-    headline = {(*_board(r), r.encoder): r.value for r in newest.values() if r.is_headline}
+    headline = {(*_board(r), r.encoder): r.rank_value for r in newest.values() if r.is_headline}
     return sorted(
         newest.values(),
         key=lambda r: (
@@ -35,6 +45,12 @@ def latest(results: Iterable[Result]) -> list[Result]:
 def options_of(result: Result) -> str:
     """Name the task's options that are not its defaults, such as "decoder=dbn"."""
     return " ".join(f"{name}={value}" for name, value in sorted(result.options.items()))
+
+
+def marks_of(result: Result) -> list[str]:
+    """Return the reasons for caution that validation found, without repetition."""
+    choices = result.selection.get("choices", [])
+    return list(dict.fromkeys(mark for choice in choices for mark in choice.get("marks", ())))
 
 
 def specials_of(result: Result) -> str:

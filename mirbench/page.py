@@ -26,7 +26,12 @@ def as_html(table: Table, results: Iterable[Result], others: Sequence[Mapping[st
     data = {
         "schema": SCHEMA,
         "columns": [
-            {"name": column, "task": column.split("/", 1)[0], "isHeadline": column in table.ranked}
+            {
+                "name": column,
+                "task": column.split("/", 1)[0],
+                "isHeadline": column in table.ranked,
+                "isHigherBetter": _is_higher_better(table, column),
+            }
             for column in table.columns
         ],
         "rows": [
@@ -59,6 +64,10 @@ def as_html(table: Table, results: Iterable[Result], others: Sequence[Mapping[st
     text = json.dumps(data, sort_keys=True, allow_nan=False).replace("</", "<\\/")
     page = (files("mirbench") / "leaderboard.html").read_text(encoding="utf-8")
     return page.replace(PLACE, text)
+
+
+def _is_higher_better(table: Table, column: str) -> bool:
+    return all(row.cells[column].higher_is_better for row in table.rows if column in row.cells)
 
 
 def _brief(result: Result) -> dict[str, Any]:

@@ -46,6 +46,8 @@ class Settings:
         How networks run, see `mirbench.variants`.
     fresh
         Whether jobs that are finished are done again.
+    keeps
+        Whether features and finished jobs are kept for later runs.
     trust_remote_code
         Whether code that lies beside weights may run.
     options
@@ -66,6 +68,7 @@ class Settings:
     precision: str = "fp32"
     compiled: bool = False
     fresh: bool = False
+    keeps: bool = True
     trust_remote_code: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,6 +1,8 @@
 """The linear probe: convex, solved to its optimum, its strength chosen on validation.
 
-Features are standardised by mean and deviation of the training rows; the probe minimises
+Features are standardised by mean and deviation of the training rows, where a small deviation counts as a share of the
+typical one (`mirbench.rows.SMALLEST_DEVIATION`), and cut at bounds well outside their training range. The probe
+minimises
 
     strength * sum of cross-entropies + 1 / 2 * sum of squared weights      (the bias is free)
 
@@ -16,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Float64, Int64
-from scipy.special import log_expit, log_softmax
+from scipy.special import log_expit, log_softmax, logit
 
 from mirbench.domain import Objective, Target
 from mirbench.errors import MirbenchError
@@ -66,13 +68,24 @@ class Probe(ABC):
 
 @dataclass(frozen=True)
 class LinearProbe(Probe):
-    """A linear map from features to logits; standardisation is folded into it."""
+    """A linear map from features to logits; standardisation is folded into it.
+
+    Attributes
+    ----------
+    low, high
+        Bounds that features are cut at before they are mapped; None for none. They lie outside the range of the
+        training rows (see `mirbench.rows.MARGIN`).
+    """
 
     weight: Float64[np.ndarray, "dim label"]
     bias: Float64[np.ndarray, "label"]
+    low: Float64[np.ndarray, "dim"] | None = None
+    high: Float64[np.ndarray, "dim"] | None = None
 
     def logits(self, features: Features) -> Float32[np.ndarray, "*row label"]:
         """Apply the map."""
+        if self.low is not None and self.high is not None:
+            features = np.clip(features, self.low, self.high)
         return np.asarray(features @ self.weight + self.bias, dtype=np.float32)
 
 
@@ -93,7 +106,8 @@ class LinearFit:
     def __init__(
         self, examples: Examples, objective: Objective, n_labels: int, memory: float = MEMORY, device: str = "cpu"
     ) -> None:
-        self._rows = Rows(examples.parts, examples.known, memory=memory, device=device)
+        rows = Rows(examples.parts, examples.known, memory=memory, device=device)
+        self._rows = rows.reduced() if rows.n_rows < rows.n_dims else rows
         known = examples.target if examples.known is None else examples.target[examples.known]
         self._learned, self._targets = _targets(known, objective, device)
         self._bias = _constant_bias(known, n_labels, objective)
@@ -143,15 +157,20 @@ class LinearFit:
 
     def _folded(self, found: Float64[torch.Tensor, "problem column dim"]) -> LinearProbe:
         columns = found.flatten(0, 1).cpu().numpy()
-        weight, bias = np.zeros((self._rows.n_dims, len(self._bias))), self._bias.copy()
-        weight[:, self._learned] = self._rows.scale[:, None] * columns[:, :-1].T
+        rows = self._rows
+        weight, bias = np.zeros((len(rows.mean), len(self._bias))), self._bias.copy()
+        learned = columns[:, :-1].T if rows.basis is None else rows.basis @ columns[:, :-1].T
+        weight[:, self._learned] = rows.scale[:, None] * learned
         bias[self._learned] = columns[:, -1] - (columns[:, -1].mean() if self._targets.n_columns > 1 else 0)
-        return LinearProbe(weight, bias - self._rows.mean @ weight)
+        return LinearProbe(weight, bias - rows.mean @ weight, rows.low, rows.high)
 
     def _unfolded(self, probe: LinearProbe) -> Float64[torch.Tensor, "problem column dim"]:
         weight, bias = probe.weight[:, self._learned], probe.bias[self._learned]
         deviation = np.where(self._rows.scale > 0, 1 / np.maximum(self._rows.scale, 1e-300), 0)
-        columns = np.concatenate([weight.T * deviation, (bias + self._rows.mean @ weight)[:, None]], axis=1)
+        standardised = weight.T * deviation
+        if self._rows.basis is not None:
+            standardised = standardised @ self._rows.basis
+        columns = np.concatenate([standardised, (bias + self._rows.mean @ weight)[:, None]], axis=1)
         shape = self._targets.n_problems, self._targets.n_columns, columns.shape[1]
         return torch.from_numpy(columns.reshape(shape)).to(self._rows.device)
 
@@ -172,6 +191,32 @@ def _constant_bias(target: Target, n_labels: int, objective: Objective) -> Float
     if objective == "multiclass":
         return np.full(n_labels, UNSEEN_LOGIT)
     return np.where(target.min(axis=0) > 0, -UNSEEN_LOGIT, UNSEEN_LOGIT)
+
+
+def constant_cross_entropy(train: Examples, valid: Examples, objective: Objective, n_labels: int) -> float:
+    """Return the cross-entropy on validation of a constant: the frequencies of the training targets.
+
+    Parameters
+    ----------
+    train, valid
+        Only their targets are used; rows of -1 are left out.
+    n_labels
+        Size of the vocabulary. A class that no training row has gets the logit `UNSEEN_LOGIT`, as in a probe.
+
+    Returns
+    -------
+    float
+        Averaged over rows (and labels), like `cross_entropy`; a probe that is worse has learned nothing that helps.
+    """
+    learned, asked = train.target, valid.target
+    if objective == "multiclass":
+        counts = np.bincount(learned[learned >= 0], minlength=n_labels).astype(np.float64)
+        with np.errstate(divide="ignore"):
+            logits = np.where(counts > 0, np.log(counts / counts.sum()), UNSEEN_LOGIT)
+        return float(-logits[asked[asked >= 0]].mean())
+    with np.errstate(divide="ignore"):
+        logits = np.clip(logit(learned.mean(axis=0, dtype=np.float64)), UNSEEN_LOGIT, -UNSEEN_LOGIT)
+    return float(-(asked * log_expit(logits) + (1 - asked) * log_expit(-logits)).mean())
 
 
 def cross_entropy(probe: Probe, examples: Examples, objective: Objective) -> float:

@@ -19,6 +19,7 @@ from jaxtyping import Float32
 from mirbench.domain import Objective
 from mirbench.networks import Cell, Recipe, train
 from mirbench.probes import STRENGTHS, Examples, Features, LinearFit, LinearProbe, Probe, cross_entropy
+from mirbench.rows import inverse_deviations
 
 PATIENCE = 2  # strengths in a row that are worse on validation, after which no weaker regularisation is tried
 
@@ -71,6 +72,10 @@ class Protocol(ABC):
     setting: str
     n_seeds: int = 0
 
+    def marks(self, setting: Any) -> tuple[str, ...]:
+        """Return what a reader must know of a chosen setting, such as that it lies at an edge of its grid."""
+        return ()
+
     @abstractmethod
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
         """Fit probes to one readout and layer."""
@@ -111,6 +116,11 @@ class Convex(Protocol):
             lowest, n_worse = min(lowest, loss), n_worse + 1 if loss > lowest else 0
             if n_worse == PATIENCE:
                 return
+
+    def marks(self, setting: Any) -> tuple[str, ...]:
+        """Mark a strength at an edge of the grid: beyond it, validation might have chosen another one."""
+        edges = {STRENGTHS[0]: "strongest regularisation", STRENGTHS[-1]: "weakest regularisation"}
+        return (f"{edges[setting]} of the grid",) if setting in edges else ()
 
     def finished(self, problem: Problem, chosen: Candidate) -> Probe:
         """See `Protocol`."""
@@ -203,8 +213,8 @@ class Neighbours(Protocol):
         rows, target = np.concatenate(list(problem.train.parts)), problem.train.target
         if problem.train.known is not None:
             rows, target = rows[problem.train.known], target[problem.train.known]
-        mean, deviation = rows.mean(axis=0), rows.std(axis=0)
-        scale = np.where(deviation > 0, 1 / np.where(deviation > 0, deviation, 1), 0).astype(np.float32)
+        mean = rows.mean(axis=0)
+        scale = inverse_deviations(rows.std(axis=0, dtype=np.float64), mean.astype(np.float64)).astype(np.float32)
         is_single = problem.objective == "multiclass"
         votes = np.eye(problem.n_labels, dtype=np.float32)[target] if is_single else target.astype(np.float32)
         rows = _directions((rows - mean) * scale)

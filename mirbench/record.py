@@ -6,12 +6,14 @@ of, clip by clip, lies beside them in `scores/<date>-<host>-<process>.jsonl`, fo
 """
 
 import base64
+import errno
 import hashlib
 import json
+import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,18 @@ import numpy as np
 
 from mirbench.domain import ClipScores, Result
 from mirbench.errors import RecordError
+from mirbench.files import write_atomically
 from mirbench.hookspecs import hookimpl
 
+SCHEMA = 2
 FIELDS = tuple(field.name for field in fields(Result) if field.name != "scores")
+NEW_IN_2 = ("higher_is_better", "references", "code", "schema")
+FIELDS_OF = {1: tuple(name for name in FIELDS if name not in NEW_IN_2), SCHEMA: FIELDS}
+LESS_IS_BETTER_IN_1 = ("_error", "_errors")  # ends of the names of metrics whose direction schema 1 did not record
+NUMBERS, COUNTS = ("value", "low", "high", "deviation", "train_fraction"), (
+    "n", "n_groups", "n_train", "n_valid", "n_seeds", "layer", "seed", "schema",
+)  # fmt: skip
+FLAGS, TABLES = ("is_headline", "higher_is_better"), ("options", "selection", "extraction", "versions", "seconds")
 HALF, SINGLE = "<f2", "<f4"  # offsets of resamples from their number, to 1e-5; scores of clips
 
 
@@ -58,12 +69,30 @@ def append(path: Path, values: Mapping[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(handle, (as_line(values) + "\n").encode())
+            _write_whole(handle, (as_line(values) + "\n").encode())
             os.fsync(handle)
         finally:
             os.close(handle)
     except OSError as error:
-        raise RecordError(f"cannot write the record {path}: {error.strerror}") from error
+        raise RecordError(
+            f"cannot write the record {path}: {error.strerror}; make room or name another folder with --out, and run "
+            "the same command again: what is finished is not computed again"
+        ) from error
+
+
+def _write_whole(handle: int, line: bytes) -> None:
+    """Write a line, or nothing of it: a disk that fills up takes a part and reports no error."""
+    before, written = os.fstat(handle).st_size, 0
+    try:
+        while written < len(line):
+            n_bytes = os.write(handle, line[written:])
+            if n_bytes == 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            written += n_bytes
+    except OSError:
+        if written:
+            os.ftruncate(handle, before)
+        raise
 
 
 def as_line(values: Mapping[str, Any]) -> str:
@@ -72,8 +101,8 @@ def as_line(values: Mapping[str, Any]) -> str:
 
 
 def as_json(result: Result) -> dict[str, Any]:
-    """Lay a result out as a record."""
-    return {name: getattr(result, name) for name in FIELDS}
+    """Lay a result out as a record of its schema."""
+    return {name: getattr(result, name) for name in FIELDS_OF[result.schema]}
 
 
 def record_id(result: Result) -> str:
@@ -109,59 +138,135 @@ def _unpacked(text: str, kind: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), dtype=kind).astype(np.float64)
 
 
-def read_scores(folder: Path, results: Iterable[Result]) -> dict[str, ClipScores]:
+def read_scores(folder: Path, results: Iterable[Result], *, strict: bool = False) -> dict[str, ClipScores]:
     """Read what is known clip by clip about some results, by the hash of their records.
 
     Parameters
     ----------
     folder
-        Of scores.
-    """
-    wanted = {record_id(result): result.value for result in results}
-    found = {}
-    for path in sorted(folder.glob("*.jsonl")):
-        for number, values in _lines(path):
-            try:
-                if values["id"] in wanted:
-                    found[values["id"]] = scores_from_json(values, wanted[values["id"]])
-            except (ValueError, TypeError, KeyError) as error:
-                raise RecordError(f"{path}:{number}: no scores ({error!r})") from error
-    return found
-
-
-def read_records(folder: Path) -> list[Result]:
-    """Read all records of a folder, or of one file.
+        Folder of scores.
+    strict
+        If true, raise an error at a bad line instead of reporting it and going on without it.
 
     Raises
     ------
     RecordError
-        If a line is no record. A last line that a killed run left unfinished is reported and passed over.
+        At the first bad line, if `strict`.
     """
-    return [result for path in _files(folder) for result in _read_file(path)]
+    wanted = {record_id(result): result.value for result in results}
+    found: dict[str, ClipScores] = {}
+
+    def take(values: Any) -> None:
+        if values["id"] in wanted:
+            found[values["id"]] = scores_from_json(values, wanted[values["id"]])
+
+    for path in _files(folder):
+        for line in read_lines(path, take):
+            _report(line, strict=strict)
+    return found
+
+
+def read_records(folder: Path, *, strict: bool = False) -> list[Result]:
+    """Read all records of a folder, or of one file.
+
+    Parameters
+    ----------
+    strict
+        If true, raise an error at a bad line instead of reporting it and going on without it.
+
+    Raises
+    ------
+    RecordError
+        At the first bad line, if `strict`.
+    """
+    found: list[Result] = []
+    for path in _files(folder):
+        for line in read_lines(path, lambda values: found.append(from_json(values))):
+            _report(line, strict=strict)
+    return found
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that is no record, and why.
+
+    Attributes
+    ----------
+    number
+        Counted from 1; 0 where the whole file cannot be read.
+    """
+
+    path: Path
+    number: int
+    text: bytes
+    problem: str
+
+    def __str__(self) -> str:
+        where = f"{self.path}:{self.number}" if self.number else str(self.path)
+        return f"{where}: {self.problem}"
+
+
+def _report(line: BadLine, *, strict: bool) -> None:
+    if strict:
+        raise RecordError(str(line))
+    print(f"mirbench: {line}; left out ('mirbench records repair' moves bad lines aside)", file=sys.stderr)
 
 
 def _files(folder: Path) -> list[Path]:
     return [folder] if folder.is_file() else sorted(folder.glob("*.jsonl"))
 
 
-def _read_file(path: Path) -> Iterator[Result]:
-    for number, values in _lines(path):
+def read_lines(path: Path, take: Callable[[Any], object]) -> Iterator[BadLine]:
+    """Hand the values of every line to a function; yield the lines that it refuses, or that are no JSON."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        yield BadLine(path, 0, b"", f"cannot be read ({error.strerror})")
+        return
+    for number, line in enumerate(content.splitlines(keepends=True), start=1):
+        if not line.endswith(b"\n"):
+            yield BadLine(path, number, line, "unfinished line of a run that was killed")
+            continue
         try:
-            yield from_json(values)
-        except (ValueError, TypeError) as error:
-            raise RecordError(f"{path}:{number}: not a record ({error})") from error
+            take(json.loads(line, parse_constant=_refuse_constant))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            reason = f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+            yield BadLine(path, number, line, f"not a record ({reason})")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, Any]]:
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    for number, line in enumerate(lines, start=1):
-        if number == len(lines) and not line.endswith("\n"):
-            print(f"{path}:{number}: unfinished line of a run that was killed; passed over", file=sys.stderr)
-            return
-        try:
-            yield number, json.loads(line)
-        except ValueError as error:
-            raise RecordError(f"{path}:{number}: not a record ({error})") from error
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is not a finite number")
+
+
+def repair(folder: Path) -> list[tuple[BadLine, Path]]:
+    """Move the bad lines of a folder's files into files beside them, whose names end in `.bad`.
+
+    Returns
+    -------
+    list of tuple
+        Each bad line, and the file that holds it now. Files that cannot be read at all stay as they are.
+    """
+    moved: list[tuple[BadLine, Path]] = []
+    takers: dict[str, Callable[[Any], object]] = {"records": from_json, "scores": _check_scores}
+    for kind, check in takers.items():
+        for path in _files(folder / kind):
+            bad = [line for line in read_lines(path, check) if line.number]
+            if bad:
+                aside = path.with_name(f"{path.name}.bad")
+                kept = aside.read_bytes() if aside.exists() else b""
+                lines = [line.text if line.text.endswith(b"\n") else line.text + b"\n" for line in bad]
+                write_atomically(aside, kept + b"".join(lines))
+                numbers = {line.number for line in bad}
+                good = enumerate(path.read_bytes().splitlines(keepends=True), start=1)
+                write_atomically(path, b"".join(line for number, line in good if number not in numbers))
+                moved += [(line, aside) for line in bad]
+    return moved
+
+
+def _check_scores(values: Any) -> ClipScores:
+    if not isinstance(values["id"], str):
+        raise ValueError(f"id {values['id']!r}; expected a text")
+    return scores_from_json(values, 0.0)
 
 
 def from_json(values: Any) -> Result:
@@ -170,9 +275,39 @@ def from_json(values: Any) -> Result:
     Raises
     ------
     ValueError
-        If these are not the fields of a record.
+        If these are not the fields of a record, or hold what such a field cannot hold.
     """
-    if not isinstance(values, dict) or set(values) != set(FIELDS):
-        odd = sorted(set(FIELDS).symmetric_difference(values)) if isinstance(values, dict) else type(values).__name__
+    if not isinstance(values, dict):
+        raise ValueError(f"a {type(values).__name__}; expected the fields of a record")
+    schema = values.get("schema", 1)
+    if isinstance(schema, bool) or not isinstance(schema, int) or schema not in FIELDS_OF:
+        raise ValueError(f"schema {schema!r}; this mirbench reads {', '.join(map(str, FIELDS_OF))}: update mirbench")
+    odd = sorted(set(FIELDS_OF[schema]).symmetric_difference(values), key=str)
+    if odd:
         raise ValueError(f"fields missing or unknown: {odd}; is it of another version of mirbench?")
+    for name, value in values.items():
+        _check_field(name, value)
+    if schema == 1:
+        metric = values["metric"]
+        return Result(**values, schema=1, higher_is_better=not metric.endswith(LESS_IS_BETTER_IN_1))
     return Result(**values)
+
+
+def _check_field(name: str, value: Any) -> None:
+    if name == "setting":
+        return
+    if name in NUMBERS:
+        is_right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        expected = "a finite number"
+    elif name in COUNTS:
+        is_right, expected = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+    elif name in FLAGS:
+        is_right, expected = isinstance(value, bool), "true or false"
+    elif name in TABLES:
+        is_right, expected = isinstance(value, dict), "a table of names and values"
+    else:
+        is_right, expected = isinstance(value, str), "a text"
+    if not is_right:
+        raise ValueError(f"{name} is {json.dumps(value)[:80]}; expected {expected}")
+    if isinstance(value, str) and not value.isascii():
+        value.encode()  # a lone half of a surrogate pair is a UnicodeEncodeError, which is a ValueError

@@ -268,4 +268,21 @@ def import_command(folder: Path, out: Path) -> None:
     click.echo(f"{merged.n_new} new records ({merged.n_scores} with scores of clips), {merged.n_known} known already")
 
 
-REPORTS = (leaderboard_command, compare_command, reproduce_command, export_command, import_command)
+@click.group("records")
+def records_group() -> None:
+    """Look after records."""
+
+
+@records_group.command("repair")
+@out_option
+def repair_command(out: Path) -> None:
+    """Move lines that are no records, and unfinished ones, out of OUT/records and OUT/scores into files beside them."""
+    from mirbench.record import repair
+
+    moved = repair(out)
+    for line, aside in moved:
+        click.echo(f"{line}; moved to {aside}")
+    click.echo(f"{len(moved)} bad lines moved aside")
+
+
+REPORTS = (records_group, leaderboard_command, compare_command, reproduce_command, export_command, import_command)

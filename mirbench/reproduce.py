@@ -126,13 +126,19 @@ def _differences(recorded: Result, found: Result) -> dict[str, tuple[object, obj
     about = {
         "fingerprint of the encoder (weights, preprocessing)": "fingerprint",
         "version of the data": "dataset_version",
+        "references": "references",
+        "source code": "code",
         "test clips": "n",
         "training clips": "n_train",
         "readout": "readout",
         "layer": "layer",
         "setting": "setting",
     }
-    pairs = {name: (getattr(recorded, key), getattr(found, key)) for name, key in about.items()}
+    pairs = {
+        name: (getattr(recorded, key), getattr(found, key))
+        for name, key in about.items()
+        if getattr(recorded, key) != ""  # not recorded in schema 1
+    }
     for package in sorted({*recorded.versions, *found.versions}):
         pairs[f"version of {package}"] = (
             recorded.versions.get(package, "not there"),

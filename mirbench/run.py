@@ -110,7 +110,12 @@ def _run_encoder(
     readouts = {scope: encoder.readouts(scope) for scope in SCOPES}
     wanted = wanted_by(jobs, datasets, readouts)
     extracted = extract(
-        encoder, wanted, store, title=jobs[0].encoder.name, batch_size=settings.batch_size, workers=settings.workers
+        encoder,
+        wanted,
+        store,
+        title=jobs[0].encoder.name,
+        batch_size=settings.batch_size,
+        workers=settings.workers,
     )
     read = [region for region in wanted if region not in extracted.unread]
     extraction = {**described(encoder, read), **extracted.speed()}

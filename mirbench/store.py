@@ -1,36 +1,35 @@
 """Keep features on disk, found by what they were computed from.
 
 Features of many clips lie in one file, layer by layer, so that a layer of all of them is read in one go, by mapping it
-into memory. The files are in the safetensors format (https://github.com/huggingface/safetensors#format); their header
-says which rows belong to which clip. A file is written at once or not at all: what is listed in a header is there.
+into memory (see `mirbench.shards`). Whatever is read for the first time in a process is compared with its checksum.
 """
 
 import hashlib
 import json
-import mmap
-import os
+import math
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Collection, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import cache
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote, unquote
 
 import numpy as np
 from jaxtyping import Float32, Float64
-from safetensors.numpy import save
 
 from mirbench.errors import MirbenchError
 from mirbench.files import sweep, write_atomically
+from mirbench.shards import Shard, read_shard, remove, write_shard
 
 SHARD_BYTES = 64 * 2**20  # of features that wait to be written
 SHARD_SECONDS = 10.0  # for which they wait at most: what a kill can cost
 ABOUT = "about.json"
-UNKNOWN_HASH = "0" * 64
+CLIPS = "clips of data sets"  # the folder of lists of clips by data set
+UNKEPT = "unkept-"  # beginning of the names of folders for features that are not kept
 
 
 @dataclass(frozen=True)
@@ -59,92 +58,6 @@ class FeatureKey:
         return hashlib.sha256(f"{self.audio} {self.start!r} {self.duration!r}".encode()).hexdigest()[:40]
 
 
-@dataclass(frozen=True)
-class Shard:
-    """A file of features of several clips.
-
-    Attributes
-    ----------
-    clips
-        The first row of each, and the one after its last.
-    sha256
-        Of the features.
-    used
-        When it was read last.
-    """
-
-    path: Path
-    clips: dict[str, tuple[int, int]]
-    sha256: str
-    n_layers: int
-    tensors: dict[str, tuple[str, tuple[int, ...], int]] = field(repr=False)
-    n_bytes: int
-    used: float
-
-    def array(self, name: str) -> np.ndarray:
-        """Map a tensor into memory."""
-        kind, shape, offset = self.tensors[name]
-        count = int(np.prod(shape))
-        return np.frombuffer(_mapped(self.path), dtype=kind, count=count, offset=offset).reshape(shape)
-
-    def hash(self) -> str:
-        """Hash the features that are there; does not count as use."""
-        start = min(offset for _, _, offset in self.tensors.values())
-        try:
-            with self.path.open("rb") as file:
-                file.seek(start)
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise MirbenchError(f"{self.path}: {error.strerror}") from error
-
-
-@cache
-def _mapped(path: Path) -> memoryview:
-    try:
-        with path.open("rb") as file:
-            mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except OSError as error:
-        raise MirbenchError(f"stored features {path} are gone ({error.strerror}); rerun") from error
-    with suppress(OSError):
-        os.utime(path)  # when it was used last
-    return mapped
-
-
-def read_shard(path: Path) -> Shard:
-    """Read a file's header.
-
-    Raises
-    ------
-    ValueError
-        If the file is not whole, or is none of ours.
-    """
-    status = path.stat()
-    size = status.st_size
-    with path.open("rb") as file:
-        n_header = int.from_bytes(file.read(8), "little")
-        if n_header > size:
-            raise ValueError("its header is not whole")
-        header = json.loads(file.read(n_header))
-    try:
-        about = header.pop("__metadata__")
-        clips = {name: (first, last) for name, first, last in json.loads(about["clips"])}
-        tensors = {
-            name: (
-                {"F32": "<f4", "F64": "<f8"}[each["dtype"]],
-                tuple(each["shape"]),
-                8 + n_header + each["data_offsets"][0],
-            )
-            for name, each in header.items()
-        }
-        end = 8 + n_header + max(each["data_offsets"][1] for each in header.values())
-        sha256 = about["sha256"]
-    except (KeyError, TypeError) as error:
-        raise ValueError("it is not a file of features") from error
-    if end != size:
-        raise ValueError(f"it has {size} bytes of {end}")
-    return Shard(path, clips, sha256, sum(name.isdigit() for name in tensors), tensors, size, status.st_mtime)
-
-
 class FeatureStore:
     """Files of features, in a folder for each encoder and readout.
 
@@ -158,6 +71,7 @@ class FeatureStore:
         self.folder = folder
         self._found: dict[Path, dict[str, Shard]] = {}
         self._seen: dict[Path, tuple[int, set[str]]] = {}
+        self._verified: set[tuple[Path, int, str, str]] = set()
         self._lock = threading.Lock()
         sweep(folder)
 
@@ -169,17 +83,29 @@ class FeatureStore:
         return self._shard(key).n_layers
 
     def read(self, key: FeatureKey, layer: int) -> tuple[Float32[np.ndarray, "*time dim"], Float64[np.ndarray, "time"]]:
-        """Read one layer, and the frame times of the clip (none for a readout that is not frames); both read-only."""
+        """Read one layer, and the frame times of the clip (none for a readout that is not frames); both read-only.
+
+        Raises
+        ------
+        DamagedFeaturesError
+            If they are not what was written.
+        """
         shard = self._shard(key)
-        first, last = shard.clips[key.clip]
-        rows = shard.array(str(layer))[first:last]
-        if "times" not in shard.tensors:
+        rows = self._rows(shard, key.clip, str(layer))
+        if not shard.has_times:
             return rows[0], np.zeros(0)
-        return rows, shard.array("times")[first:last]
+        return rows, self._rows(shard, key.clip, "times")
+
+    def _rows(self, shard: Shard, clip: str, tensor: str) -> np.ndarray:
+        """Read the rows of a clip; compare them with their checksum the first time."""
+        name = shard.path, shard.inode, clip, tensor
+        rows = shard.rows(clip, tensor, verify=name not in self._verified)
+        self._verified.add(name)
+        return rows
 
     def writer(self, fingerprint: str, encoder: str) -> "Writer":
-        """Write features of an encoder."""
-        about = self.folder / fingerprint / ABOUT
+        """Return a writer of an encoder's features."""
+        about = self.folder / folder_name(fingerprint) / ABOUT
         if not about.exists():
             write_atomically(about, json.dumps({"encoder": encoder}).encode())
         return Writer(self)
@@ -197,8 +123,8 @@ class FeatureStore:
     def encoder(self, fingerprint: str) -> str:
         """Name the encoder under whose name features were first written."""
         try:
-            return str(json.loads((self.folder / fingerprint / ABOUT).read_text())["encoder"])
-        except (OSError, ValueError, KeyError):
+            return str(json.loads((self.folder / folder_name(fingerprint) / ABOUT).read_text())["encoder"])
+        except (OSError, ValueError, KeyError, TypeError):
             return "unknown"
 
     def evict(self, limit: float, keep: Collection[str] = ()) -> list[Path]:
@@ -208,7 +134,15 @@ class FeatureStore:
         ----------
         keep
             Fingerprints that are in use.
+
+        Raises
+        ------
+        ValueError
+            If the limit is no finite number of bytes.
         """
+        if not (math.isfinite(limit) and limit >= 0):
+            raise ValueError(f"a limit of {limit} bytes; expected a finite number from 0")
+        folders = {folder_name(fingerprint) for fingerprint in keep}
         found = []
         for path in self.folder.glob("*/*/*.safetensors"):
             with suppress(FileNotFoundError):
@@ -218,14 +152,50 @@ class FeatureStore:
         for _, size, path in sorted(found):
             if total <= limit:
                 break
-            if path.parents[1].name in keep:
+            if path.parents[1].name in folders:
                 continue
-            path.unlink(missing_ok=True)
+            remove(path)
             removed.append(path)
             total -= size
-        self._found.clear()
-        self._seen.clear()
+        self._forget()
         return removed
+
+    def note(self, dataset: str, clips: Collection[str]) -> None:
+        """Remember which clips a data set has, before any of their features are stored (see `purge`)."""
+        path = self._clips_of(dataset)
+        known = _read_names(path)
+        if not known.issuperset(clips):
+            write_atomically(path, json.dumps(sorted(known.union(clips))).encode())
+
+    def purge(self, dataset: str) -> int:
+        """Remove every file that holds features of a data set's clips, whatever they were computed for.
+
+        Returns
+        -------
+        int
+            Number of files that were removed.
+        """
+        path = self._clips_of(dataset)
+        clips, n_removed = _read_names(path), 0
+        for file, shard in list(self.shards()):
+            if isinstance(shard, Shard) and not shard.clips.keys().isdisjoint(clips):
+                self.drop(file)
+                n_removed += 1
+        path.unlink(missing_ok=True)
+        return n_removed
+
+    def _clips_of(self, dataset: str) -> Path:
+        return self.folder / CLIPS / f"{folder_name(dataset)}.json"
+
+    def drop(self, path: Path) -> None:
+        """Remove a file; its features are computed again when they are needed."""
+        remove(path)
+        self._forget()
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._found.clear()
+            self._seen.clear()
 
     def _shard(self, key: FeatureKey) -> Shard:
         shard = self._find(key) or self._find(key, look_again=True)
@@ -234,7 +204,7 @@ class FeatureStore:
         return shard
 
     def _find(self, key: FeatureKey, *, look_again: bool = False) -> Shard | None:
-        folder = self.folder / key.fingerprint / readout_folder(key.readout)
+        folder = self.folder / folder_name(key.fingerprint) / folder_name(key.readout)
         with self._lock:
             if look_again:
                 self._seen.pop(folder, None)
@@ -266,14 +236,40 @@ class FeatureStore:
         self._seen[folder] = (changed, names)
 
 
-def readout_folder(readout: str) -> str:
-    """Name the folder of a readout, whatever characters it has."""
-    return quote(readout, safe=" ")
+def _read_names(path: Path) -> set[str]:
+    try:
+        return set(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return set()
+
+
+def folder_name(text: str) -> str:
+    """Return a folder's name for a readout or a fingerprint, whatever characters it has: never a path.
+
+    Raises
+    ------
+    MirbenchError
+        If the text is empty.
+    """
+    if not text:
+        raise MirbenchError("a fingerprint or readout is empty; expected a name")
+    return quote(text, safe=" ") if text.strip(".") else text.replace(".", "%2E")
 
 
 def readout_of(folder: str) -> str:
-    """Undo `readout_folder`."""
+    """Undo `folder_name`."""
     return unquote(folder)
+
+
+@contextmanager
+def features_of(home: Path, *, keeps: bool) -> Iterator[FeatureStore]:
+    """Open the feature store in a home folder, or one that is removed at the end, where nothing is to be kept."""
+    if keeps:
+        yield FeatureStore(home / "features")
+        return
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=UNKEPT, dir=home) as folder:
+        yield FeatureStore(Path(folder))
 
 
 class Writer:
@@ -306,30 +302,10 @@ class Writer:
     def flush(self) -> None:
         """Write what waits."""
         for (fingerprint, readout), clips in self._waiting.items():
-            folder = self._store.folder / fingerprint / readout_folder(readout)
+            folder = self._store.folder / folder_name(fingerprint) / folder_name(readout)
             alike: dict[tuple[int, ...], list[tuple[str, np.ndarray, np.ndarray]]] = {}
             for clip in clips:
                 alike.setdefault((clip[1].ndim, len(clip[1]), clip[1].shape[-1]), []).append(clip)
             for members in alike.values():
-                _write_shard(folder, members)
+                write_shard(folder, members)
         self._waiting, self._n_bytes = {}, 0
-
-
-def _write_shard(folder: Path, clips: list[tuple[str, np.ndarray, np.ndarray]]) -> None:
-    """Write clips of which the features have as many layers and dims."""
-    has_frames = clips[0][1].ndim == 3
-    rows = [values if has_frames else values[:, None] for _, values, _ in clips]
-    ends = np.cumsum([values.shape[1] for values in rows]).tolist()
-    places = [(name, first, last) for (name, _, _), first, last in zip(clips, [0, *ends[:-1]], ends, strict=True)]
-    tensors = {
-        str(layer): np.concatenate([values[layer] for values in rows]).astype(np.float32, order="C", copy=False)
-        for layer in range(len(rows[0]))
-    }
-    if has_frames:
-        tensors["times"] = np.concatenate([times for _, _, times in clips]).astype(np.float64, copy=False)
-    content = save(tensors, {"clips": json.dumps(places), "sha256": UNKNOWN_HASH})
-    start = 8 + int.from_bytes(content[:8], "little")
-    sha256 = hashlib.sha256(memoryview(content)[start:]).hexdigest()
-    content = content.replace(UNKNOWN_HASH.encode(), sha256.encode(), 1)
-    names = " ".join(name for name, _, _ in places)
-    write_atomically(folder / f"{hashlib.sha256(names.encode()).hexdigest()[:40]}.safetensors", content)

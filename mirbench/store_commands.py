@@ -35,7 +35,8 @@ def store_list(home: Path | None) -> None:
     """List encoders, readouts and clips that are stored, and when they were used last."""
     from tabulate import tabulate
 
-    from mirbench.store import Shard, readout_of
+    from mirbench.shards import Shard
+    from mirbench.store import readout_of
 
     store = _store(home)
     found: dict[tuple[str, str], list[Shard]] = defaultdict(list)
@@ -44,8 +45,8 @@ def store_list(home: Path | None) -> None:
             found[path.parents[1].name, path.parent.name].append(shard)
     rows = [
         {
-            "encoder": store.encoder(fingerprint),
-            "fingerprint": fingerprint,
+            "encoder": store.encoder(readout_of(fingerprint)),
+            "fingerprint": readout_of(fingerprint),
             "readout": readout_of(folder),
             "clips": str(len({clip for shard in shards for clip in shard.clips})),
             "layers": str(shards[0].n_layers),
@@ -62,12 +63,14 @@ def store_list(home: Path | None) -> None:
 @home_option
 def store_usage(home: Path | None) -> None:
     """Say how much of the disk the features of each encoder take, largest first."""
+    from mirbench.store import readout_of
+
     store = _store(home)
     sizes: dict[str, int] = defaultdict(int)
     for path, _ in store.shards():
         sizes[path.parents[1].name] += path.stat().st_size
     for fingerprint, size in sorted(sizes.items(), key=lambda item: -item[1]):
-        click.echo(f"{_size(size):>10}  {store.encoder(fingerprint)} ({fingerprint})")
+        click.echo(f"{_size(size):>10}  {store.encoder(readout_of(fingerprint))} ({readout_of(fingerprint)})")
     click.echo(f"{_size(sum(sizes.values())):>10}  {store.folder}")
 
 
@@ -97,14 +100,34 @@ def store_clear(limit: float | None, home: Path | None) -> None:
     store = _store(home)
     damaged = [path for path, problem in _checked(store) if problem is not None]
     for path in damaged:
-        path.unlink(missing_ok=True)
+        store.drop(path)
     evicted = store.evict(limit * GIB) if limit is not None else []
     click.echo(f"removed: {len(damaged)} damaged files, {len(evicted)} that were not used for long")
 
 
+@store_group.command("purge")
+@click.option("--dataset", "name", metavar="NAME", required=True, help="A data set, or a CSV file without its ending.")
+@home_option
+def store_purge(name: str, home: Path | None) -> None:
+    """Remove all stored features and finished jobs of a data set, and what killed runs with --no-store have left.
+
+    Results, and the scores of single clips beside them, lie in the folders that 'mirbench run --out' named; they stay.
+    """
+    from mirbench.finished import Finished
+    from mirbench.shards import remove
+    from mirbench.store import UNKEPT
+
+    place = find_home(home)
+    n_files, n_jobs = _store(home).purge(name), Finished(place / "finished").purge(name)
+    unkept = sorted(place.glob(f"{UNKEPT}*"))
+    for folder in unkept:
+        remove(folder)
+    click.echo(f"removed: {n_files} files of features, {n_jobs} finished jobs, {len(unkept)} folders of killed runs")
+
+
 def _checked(store: "FeatureStore") -> "list[tuple[Path, str | None]]":
     """Check every file; a reader needs a problem only."""
-    from mirbench.store import Shard
+    from mirbench.shards import Shard
 
     found: list[tuple[Path, str | None]] = []
     for path, shard in store.shards():

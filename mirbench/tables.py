@@ -69,7 +69,7 @@ class Table:
     Attributes
     ----------
     headlines
-        Higher is better in all of them.
+        Columns of headlines; the direction of each stands in its results.
     ranked
         The headlines that mean rank and mean normalised score are over.
     """
@@ -152,7 +152,7 @@ def _compared(
     complete = [encoder for encoder, own in cells.items() if all(column in own for column in headlines)]
     ranks, normalised = np.zeros((len(headlines), len(complete))), np.full((len(headlines), len(complete)), np.nan)
     for i, column in enumerate(headlines):
-        found = {encoder: own[column].value for encoder, own in cells.items() if column in own}
+        found = {encoder: own[column].rank_value for encoder, own in cells.items() if column in own}
         values = [found[encoder] for encoder in complete]
         ranks[i] = rankdata([-value for value in values])
         floor, best = found.get(FLOOR), max(found.values())
@@ -169,7 +169,7 @@ def _marks(cells: Mapping[str, Mapping[str, Result]], headlines: Iterable[str]) 
     """Mark the best of each headline with 1, and the second with 2."""
     marks: dict[tuple[str, str], int] = {}
     for column in headlines:
-        found = {encoder: own[column].value for encoder, own in cells.items() if column in own}
+        found = {encoder: own[column].rank_value for encoder, own in cells.items() if column in own}
         steps = sorted(set(found.values()), reverse=True)[:2]
         marks |= {(encoder, column): 1 + steps.index(value) for encoder, value in found.items() if value in steps}
     return marks

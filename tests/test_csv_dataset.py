@@ -23,8 +23,8 @@ ROWS = [
 
 @pytest.fixture
 def write(tmp_path):
-    for name in "abcd":
-        soundfile.write(tmp_path / f"{name}.wav", np.full(16000, 0.1, np.float32), 8000)
+    for place, name in enumerate("abcd"):
+        soundfile.write(tmp_path / f"{name}.wav", np.full(16000, 0.1 + place / 10, np.float32), 8000)
 
     def write_csv(rows=ROWS, columns=COLUMNS, encoding="utf-8"):
         with (tmp_path / "my.csv").open("w", newline="", encoding=encoding) as file:

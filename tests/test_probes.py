@@ -7,7 +7,16 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
 from mirbench import MirbenchError
-from mirbench.probes import MEMORY, STRENGTHS, Examples, LinearFit, Probe, cross_entropy
+from mirbench.probes import (
+    MEMORY,
+    STRENGTHS,
+    Examples,
+    LinearFit,
+    Probe,
+    constant_cross_entropy,
+    cross_entropy,
+)
+from mirbench.rows import MARGIN
 
 
 def blobs(n_rows=120, n_labels=3, seed=0):
@@ -105,6 +114,78 @@ def test_a_sample_of_the_rows_leads_to_the_optimum_of_all(monkeypatch, objective
     monkeypatch.setattr("mirbench.newton.SAMPLE", 500)
     sampled = fit(features, target, objective_name, 5, strength)
     np.testing.assert_allclose(sampled.logits(features), exact.logits(features), atol=5e-3)
+
+
+def sparse(n_rows, seed):
+    """Features in three classes; one of them is zero but for rounding until it is not, as activations of peaks are."""
+    random = np.random.default_rng(seed)
+    target = np.arange(n_rows) % 3
+    features = np.eye(3, 8)[target] + 0.5 * random.standard_normal((n_rows, 8))
+    features[:, 7] = 1e-12 * random.random(n_rows)
+    return features.astype(np.float32), target
+
+
+def test_a_feature_that_was_zero_while_training_does_not_decide_when_it_wakes():
+    features, target = sparse(300, 0)
+    others, asked = sparse(300, 1)
+    probe = fit(features, target, "multiclass", 3, 1.0)
+    asleep = cross_entropy(probe, Examples([others], asked), "multiclass")
+    others[::2, 7] = 1.0
+    assert cross_entropy(probe, Examples([others], asked), "multiclass") == pytest.approx(asleep, abs=1e-3)
+
+
+def test_what_lies_far_outside_the_training_range_counts_as_its_edge():
+    features, target = sparse(300, 0)
+    probe = fit(features, target, "multiclass", 3, 1.0)
+    far, edge = features[:5].copy(), features[:5].copy()
+    far[:, 3] = 1e6
+    edge[:, 3] = features[:, 3].max() + MARGIN * np.ptp(features[:, 3])
+    np.testing.assert_allclose(probe.logits(far), probe.logits(edge), rtol=1e-4, atol=1e-5)
+    inside = features.astype(np.float64) @ probe.weight + probe.bias
+    np.testing.assert_allclose(probe.logits(features), inside, atol=1e-5)  # training rows are not touched
+
+
+def test_scales_of_features_do_not_matter():
+    """Features have units of their own: a centroid in Hz beside a rate of zero crossings."""
+    features, target = blobs(200)
+    scaled = (features * [1e-1, 10, 1, 1, 10]).astype(np.float32)
+    for strength in (1e-3, 1.0):
+        one, other = (fit(each, target, "multiclass", 3, strength).logits(each) for each in (features, scaled))
+        np.testing.assert_allclose(one, other, atol=5e-3)
+
+
+@pytest.mark.parametrize("objective_name", ["multiclass", "multilabel"])
+@pytest.mark.parametrize("strength", [1e-3, 1.0])
+def test_fewer_rows_than_features_are_solved_in_the_smaller_dimension(objective_name, strength):
+    random = np.random.default_rng(0)
+    features, target = random.standard_normal((60, 400)).astype(np.float32) * 3 + 1, np.arange(60) % 3
+    if objective_name == "multilabel":
+        target = np.eye(3, dtype=np.float32)[target]
+    found = fit(features, target, objective_name, 3, strength)
+    rows, bias_free = standardised(features), LogisticRegression(C=strength, tol=1e-10, max_iter=100_000)
+    if objective_name == "multiclass":
+        theirs = bias_free.fit(rows, target).decision_function(rows)
+        own = found.logits(features)
+        np.testing.assert_allclose(own - own.mean(1, keepdims=True), theirs - theirs.mean(1, keepdims=True), atol=2e-3)
+        assert objective(*unfolded(found, features), rows, target, strength) <= 1.0000001 * objective(
+            bias_free.coef_.T, bias_free.intercept_, rows, target, strength
+        )
+    else:
+        for label in range(3):
+            theirs = bias_free.fit(rows, target[:, label]).decision_function(rows)
+            np.testing.assert_allclose(found.logits(features)[:, label], theirs, atol=2e-3)
+
+
+def test_a_probe_can_be_told_from_a_constant():
+    features, target = blobs(300)
+    train, valid = Examples([features[:200]], target[:200]), Examples([features[200:]], target[200:])
+    frequencies = np.bincount(target[:200]) / 200
+    expected = -np.log(frequencies[target[200:]]).mean()
+    assert constant_cross_entropy(train, valid, "multiclass", 3) == pytest.approx(expected)
+    both = np.eye(3, dtype=np.float32)[target]
+    expected = -(both[200:] * np.log(frequencies) + (1 - both[200:]) * np.log(1 - frequencies)).mean()
+    train, valid = Examples([features[:200]], both[:200]), Examples([features[200:]], both[200:])
+    assert constant_cross_entropy(train, valid, "multilabel", 3) == pytest.approx(expected, rel=1e-6)
 
 
 def heavy_tailed(n_rows=20_000, n_labels=4, *, power):

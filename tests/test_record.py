@@ -1,6 +1,8 @@
 """Records are appended and read back, whatever happens in between; the leaderboard follows from them alone."""
 
+import errno
 import json
+import os
 import random
 from dataclasses import replace
 
@@ -10,7 +12,17 @@ import pytest
 from mirbench import MirbenchError, Result
 from mirbench.domain import ClipScores
 from mirbench.leaderboard import COLUMNS, as_csv, latest
-from mirbench.record import RecordWriter, read_records, read_scores, record_id
+from mirbench.record import (
+    NEW_IN_2,
+    RecordWriter,
+    as_json,
+    as_line,
+    from_json,
+    read_records,
+    read_scores,
+    record_id,
+    repair,
+)
 
 RESULT = Result(
     run="r", date="2026-01-01T00:00:00+00:00", encoder="chroma", fingerprint="f", task="key", dataset="d",
@@ -45,10 +57,87 @@ def test_a_line_that_a_killed_run_left_unfinished_is_passed_over(tmp_path, capsy
 
 
 @pytest.mark.parametrize("line", ["nonsense\n", "[]\n", '{"run": "r"}\n'])
-def test_a_line_that_is_no_record_is_an_error_with_its_place(tmp_path, line):
+def test_a_line_that_is_no_record_is_named_and_left_out(tmp_path, capsys, line):
+    RecordWriter(tmp_path, "b").mirbench_result(RESULT)
     (tmp_path / "a.jsonl").write_text(line)
+    assert read_records(tmp_path) == [RESULT]
+    assert "a.jsonl:1: not a record" in capsys.readouterr().err
     with pytest.raises(MirbenchError, match=r"a\.jsonl:1: not a record"):
-        read_records(tmp_path)
+        read_records(tmp_path, strict=True)
+
+
+WRONG = {
+    "value": [None, [], "high", True], "encoder": [None, 3], "date": [20261124], "options": [[]], "selection": [None],
+    "n": [1.5, "10"], "is_headline": ["yes"], "schema": [3, "2", None], "layer": ["0"], "encoder ": ["x"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+def test_a_field_of_the_wrong_type_is_named(name, value):
+    with pytest.raises(ValueError, match=f"^{name}|fields missing or unknown.*{name}"):
+        from_json({**as_json(RESULT), name: value})
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999"])
+def test_a_number_that_is_not_finite_is_no_record(tmp_path, capsys, text):
+    line = as_line(as_json(RESULT)).replace('"value": 0.5', f'"value": {text}')
+    (tmp_path / "a.jsonl").write_text(line + "\n")
+    assert read_records(tmp_path) == []
+    assert "a.jsonl:1: not a record" in capsys.readouterr().err
+
+
+def test_records_of_schema_1_are_read_with_the_direction_that_their_metric_had():
+    values = {name: value for name, value in as_json(RESULT).items() if name not in NEW_IN_2}
+    old = from_json(values)
+    assert old.higher_is_better
+    assert as_json(old) == values  # so its hash, by which scores are found, stays
+    assert not from_json({**values, "metric": "presence_error"}).higher_is_better
+    assert not from_json({**values, "metric": "fifth_errors"}).higher_is_better
+
+
+def test_a_short_write_leaves_no_part_of_a_line(tmp_path, monkeypatch):
+    """A disk that fills up takes some bytes and reports no error; the next call does."""
+    RecordWriter(tmp_path, "a").mirbench_result(RESULT)
+    before, write, room = (tmp_path / "a.jsonl").read_bytes(), os.write, [100]
+
+    def filling(handle, content):
+        if room[0] == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        room[0] -= (taken := min(room[0], len(content)))
+        return write(handle, content[:taken])
+
+    monkeypatch.setattr(os, "write", filling)
+    with pytest.raises(MirbenchError, match="No space left on device"):
+        RecordWriter(tmp_path, "a").mirbench_result(replace(RESULT, value=0.6))
+    assert (tmp_path / "a.jsonl").read_bytes() == before
+    room[0] = 10**6
+    monkeypatch.setattr(os, "write", lambda handle, content: write(handle, content[:7]))  # no error, many calls
+    RecordWriter(tmp_path, "a").mirbench_result(replace(RESULT, value=0.7))
+    assert [result.value for result in read_records(tmp_path)] == [0.5, 0.7]
+
+
+def test_repair_moves_bad_lines_aside(tmp_path, capsys):
+    writer = RecordWriter(tmp_path / "records", "a")
+    writer.mirbench_result(RESULT)
+    good = writer.path.read_bytes()
+    writer.path.write_bytes(b"torn{" + good + good + b"\xff\n" + b'{"run": "unfinished')
+    assert [line.number for line, _ in repair(tmp_path)] == [1, 3, 4]
+    assert writer.path.read_bytes() == good
+    assert (tmp_path / "records" / "a.jsonl.bad").read_bytes().count(b"\n") == 3
+    assert read_records(tmp_path / "records") == [RESULT]
+    assert repair(tmp_path) == []
+
+
+def test_a_date_in_the_future_hides_no_later_record():
+    wrong = replace(RESULT, date="2099-01-01T00:00:00+00:00", value=0.1)
+    assert [result.value for result in latest([wrong, RESULT])] == [0.5]
+    assert [result.value for result in latest([wrong])] == [0.1]
+
+
+def test_a_lower_value_comes_first_where_less_is_better():
+    values = {"good": 0.1, "bad": 0.9}
+    errors = [replace(RESULT, encoder=name, value=value, higher_is_better=False) for name, value in values.items()]
+    assert [result.encoder for result in latest(errors)] == ["good", "bad"]
 
 
 def test_a_value_that_is_no_number_is_not_written(tmp_path):

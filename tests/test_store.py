@@ -11,7 +11,8 @@ import pytest
 
 from mirbench import MirbenchError
 from mirbench.files import SECONDS_BEFORE_SWEEPING, TEMPORARY_PREFIX, write_atomically
-from mirbench.store import FeatureKey, FeatureStore, read_shard
+from mirbench.shards import read_shard
+from mirbench.store import FeatureKey, FeatureStore
 
 KEY = FeatureKey("f" * 16, "a" * 64, 0.0, None, "frames")
 VALUES = np.arange(24, dtype=np.float32).reshape(2, 4, 3)

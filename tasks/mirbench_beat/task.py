@@ -26,11 +26,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from mirbench.annotations import read_times
 from mirbench.decode import pick_peaks, sigmoid
 from mirbench.domain import Answer, ClipMetric, Task
 from mirbench_beat.bar_pointer import track_beats
 
 Beats = Float64[np.ndarray, "_beat"]
+EXPECTED = "one beat a line, its time in seconds first"
+SHORTEST_PERIOD, LONGEST_PERIOD = 0.1, 10.0  # seconds: 600 and 6 beats a minute; outside, the unit is another one
 DISTANCE = 0.2  # seconds; 300 beats a minute
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 SOURCE = "mir_eval 0.8.2 beat."
@@ -127,16 +130,28 @@ class BeatTask(Task):
     def read_reference(self, text: str, folder: Path) -> Beats:
         """Read a file of beats."""
         path = folder / text
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-            beats = np.array([float(line.replace(",", " ").split()[0]) for line in lines if line.strip()])
-        except OSError as error:
-            raise ValueError(f"{path}: {error.strerror}; expected a file with one beat a line") from error
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}; expected a time in seconds at the start of each line") from error
-        if not np.isfinite(beats).all() or (np.diff(beats) <= 0).any() or (beats < 0).any():
-            raise ValueError(f"{path}: beat times must rise from 0")
-        return beats.astype(np.float64)
+        beats = read_times(path, EXPECTED)
+        if len(beats) > 1:
+            period = float(np.median(np.diff(beats)))
+            if not SHORTEST_PERIOD <= period <= LONGEST_PERIOD:
+                raise ValueError(
+                    f"{path}: beats lie {period:g} s apart in the median ({60 / period:.3g} beats a minute); expected "
+                    f"{SHORTEST_PERIOD:g} to {LONGEST_PERIOD:g} s: are the times in seconds?"
+                )
+        return beats
+
+    def cut(self, reference: Beats, start: float, end: float) -> Beats:
+        """Return the beats of a clip.
+
+        Raises
+        ------
+        ValueError
+            If there are none: mir_eval scores 0 there whatever is estimated.
+        """
+        beats: Beats = super().cut(reference, start, end)
+        if not len(beats):
+            raise ValueError(f"no beat is annotated between {start:g} and {end:g} s; leave this row out")
+        return beats
 
     def target(self, reference: Beats, times: Float64[np.ndarray, "time"]) -> Float32[np.ndarray, "time 1"]:
         """Mark the frame nearest to each beat and its neighbours."""

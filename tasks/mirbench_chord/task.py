@@ -7,7 +7,8 @@ no telling. References keep their full vocabulary; the probe learns 25 classes: 
 `mir_eval.chord.majmin` takes it for one (so ``C:7`` is major), and frames of all others are left out of training. The
 option ``vocabulary`` makes that 49 classes (triads: also diminished and augmented) or 121 (sevenths: also 7, maj7,
 min7, minmaj7, hdim7 and dim7, where extensions beyond the seventh are dropped); the metrics stay the same.
-In a CSV file the column `chords` names a text file with start, end and label on each line.
+In a CSV file the column `chords` names a text file with start, end and label on each line. Chords do not overlap; where
+there is a gap between two of them, it is ``"X"``: not annotated, neither learned nor scored.
 
 The path of labels is the likeliest under a chain in which a label lasts with a probability that is tuned on the
 validation split; equal neighbours are merged.
@@ -30,8 +31,9 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 from scipy.special import log_softmax
 
+from mirbench.annotations import read_intervals, refuse_overlap
 from mirbench.decode import as_intervals, viterbi
-from mirbench.domain import Answer, ClipMetric, Confusion, LabelledIntervals, Task
+from mirbench.domain import SHORTEST_PART, Answer, ClipMetric, Confusion, LabelledIntervals, Task
 
 ROOTS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 TRIADS = ("maj", "min", "dim", "aug")
@@ -42,6 +44,8 @@ VOCABULARIES = {
 }
 UP_TO_THE_FIFTH = 8  # semitones that tell triads apart in mir_eval's comparisons
 UNKNOWN = -1
+UNANNOTATED = "X"
+EXPECTED = "start, end and chord on each line, such as '0.0 1.5 C:maj', in seconds"
 INTERVALS = (
     "unison",
     "5th",
@@ -162,19 +166,26 @@ class ChordTask(Task):
     def read_reference(self, text: str, folder: Path) -> LabelledIntervals:
         """Read a file of chords."""
         path = folder / text
-        try:
-            rows = [line.split(maxsplit=2) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-            intervals = np.array([[float(row[0]), float(row[1])] for row in rows], dtype=np.float64)
-            labels = tuple(row[2].strip() for row in rows)
-        except OSError as error:
-            raise ValueError(f"{path}: {error.strerror}; expected a file with start, end and chord a line") from error
-        except (ValueError, IndexError) as error:
-            raise ValueError(f"{path}: {error}; expected start, end and chord on each line") from error
-        if not len(labels) or (intervals[:, 1] <= intervals[:, 0]).any() or (np.diff(intervals[:, 0]) <= 0).any():
-            raise ValueError(f"{path}: expected intervals that rise and last")
-        for label in labels:
-            _refuse_unknown(label, path)
-        return LabelledIntervals(intervals, labels)
+        chords, lines = read_intervals(path, EXPECTED)
+        if not lines:
+            raise ValueError(f"{path}: no chords; expected {EXPECTED}")
+        refuse_overlap(path, chords, lines)
+        for label, line in zip(chords.labels, lines, strict=True):
+            _refuse_unknown(label, path, line)
+        return without_gaps(chords)
+
+    def cut(self, reference: LabelledIntervals, start: float, end: float) -> LabelledIntervals:
+        """Return the chords of a clip.
+
+        Raises
+        ------
+        ValueError
+            If there are none.
+        """
+        chords: LabelledIntervals = super().cut(reference, start, end)
+        if not chords.labels:
+            raise ValueError(f"no chord is annotated between {start:g} and {end:g} s; leave this row out")
+        return chords
 
     def target(self, reference: LabelledIntervals, times: Float64[np.ndarray, "time"]) -> Int64[np.ndarray, "time"]:
         """Give the class at each time; -1 outside the vocabulary and the annotation."""
@@ -237,10 +248,20 @@ class ChordTask(Task):
         return LabelledIntervals(np.stack([borders[:-1], borders[1:]], axis=1), tuple(labels)), float(borders[-1])
 
 
-def _refuse_unknown(label: str, path: Path) -> None:
+def without_gaps(chords: LabelledIntervals) -> LabelledIntervals:
+    """Return chords of which each begins where the one before ends; what was not annotated between them is "X"."""
+    rows: list[tuple[float, float, str]] = []
+    for (start, end), label in zip(chords.intervals.tolist(), chords.labels, strict=True):
+        if rows and start > rows[-1][1] + SHORTEST_PART:
+            rows.append((rows[-1][1], start, UNANNOTATED))
+        rows.append((rows[-1][1] if rows else start, end, label))
+    return LabelledIntervals(np.array([row[:2] for row in rows], dtype=np.float64), tuple(row[2] for row in rows))
+
+
+def _refuse_unknown(label: str, path: Path, line: int) -> None:
     from mir_eval.chord import InvalidChordException
 
     try:
         class_of(label)
     except InvalidChordException as error:
-        raise ValueError(f"{path}: chord {label!r} is not spelled as 'C:maj' or 'Bb:min7' ({error})") from error
+        raise ValueError(f"{path}:{line}: chord {label!r} is not spelled as 'C:maj' or 'Bb:min7' ({error})") from error

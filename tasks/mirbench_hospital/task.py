@@ -3,8 +3,9 @@
 Conventions
 -----------
 The vocabulary is the data set's. A reference is a list of events with onset and offset; events of different labels may
-overlap. In a CSV file the column `events` names a text file with onset, offset and label on each line (seconds,
-separated by tabs, commas or blanks, as Audacity exports labels); an empty file says that nothing happens.
+overlap, those of one label are joined. In a CSV file the column `events` names a text file with onset, offset and label
+on each line (seconds, separated by tabs, commas or blanks, as Audacity exports labels); an empty file says that nothing
+happens.
 
 The probe learns one logit for every frame and label. Its sigmoid passes a median filter and a threshold, both chosen
 for each label on the validation split by segment-based F1; what lasts above the threshold is an event.
@@ -35,10 +36,12 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.ndimage import median_filter
 
+from mirbench.annotations import read_intervals
 from mirbench.decode import sigmoid
 from mirbench.domain import Answer, Dataset, LabelledIntervals, Task
 from mirbench_hospital.metrics import SEGMENT, DetectedEvents, event_metrics
 
+EXPECTED = "onset, offset and label on each line, in seconds; an empty file says that nothing happens"
 FILTERS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)  # seconds
 THRESHOLDS = np.round(np.arange(0.05, 1, 0.05), 2)
 
@@ -149,35 +152,23 @@ class HospitalTask(Task):
 
 
 def _read_events(path: Path) -> LabelledIntervals:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ValueError(
-            f"{path}: {error.strerror}; expected a file with onset, offset and label a line, empty if nothing happens"
-        ) from error
-    rows = [
-        _read_event(path, number, line)
-        for number, line in enumerate(text.splitlines(), start=1)
-        if line.strip() and not line.startswith("\\")  # Audacity's frequency ranges
-    ]
-    intervals = np.array([row[:2] for row in rows], dtype=np.float64).reshape(-1, 2)
-    labels = tuple(row[2] for row in rows)
-    order = np.argsort(intervals[:, 0], kind="stable")
-    return LabelledIntervals(intervals[order], tuple(labels[place] for place in order))
+    return joined(read_intervals(path, EXPECTED)[0])
 
 
-def _read_event(path: Path, number: int, line: str) -> tuple[float, float, str]:
-    """Read onset, offset and label, between tabs if there are any, else between commas or blanks."""
-    cells = line.split("\t", 2) if "\t" in line else line.replace(",", " ").split(maxsplit=2)
-    try:
-        onset, offset, label = float(cells[0]), float(cells[1]), cells[2].strip()
-    except (ValueError, IndexError):
-        label = ""
-    if not label or not 0 <= onset < offset < np.inf:
-        raise ValueError(
-            f"{path}:{number}: {line!r}; expected onset, offset and label, with the offset after the onset, in seconds"
-        )
-    return onset, offset, label
+def joined(events: LabelledIntervals) -> LabelledIntervals:
+    """Join events of one label that overlap or touch: a label sounds or does not, however often it is written down."""
+    rows: list[tuple[float, float, str]] = []
+    latest: dict[str, int] = {}
+    for (onset, offset), label in zip(events.intervals.tolist(), events.labels, strict=True):
+        place = latest.get(label)
+        if place is not None and onset <= rows[place][1]:
+            rows[place] = rows[place][0], max(rows[place][1], offset), label
+        else:
+            latest[label] = len(rows)
+            rows.append((onset, offset, label))
+    return LabelledIntervals(
+        np.array([row[:2] for row in rows], dtype=np.float64).reshape(-1, 2), tuple(row[2] for row in rows)
+    )
 
 
 def _filtered(

@@ -123,7 +123,7 @@ def test_events_are_read_from_a_file(tmp_path):
     assert read.labels == ("alarm", "door")
     assert TASK.labels_in("a.txt", tmp_path) == ("alarm", "door")
     assert len(TASK.read_reference("none.txt", tmp_path).labels) == 0
-    odd = {"bad.txt": "bad.txt:1: '1 0.5 door'; expected onset", "missing.txt": "No such file", ".": "expected"}
+    odd = {"bad.txt": "bad.txt:1: ends at 0.5 s, starts at 1 s", "missing.txt": "No such file", ".": "expected"}
     for name, message in odd.items():
         with pytest.raises(ValueError, match=message):
             TASK.read_reference(name, tmp_path)

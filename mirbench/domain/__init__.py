@@ -1,0 +1,45 @@
+"""The nouns: clip, features, encoder, data set, task, metric, result.
+
+Times are in seconds. Audio is mono float32 in [-1, 1]. The axes are named batch, samples, layer, time, dim, label.
+"""
+
+from mirbench.domain.dataset import SPLITS, Clip, Dataset, LabelledIntervals, Split
+from mirbench.domain.encoder import MEAN_OF_TOKENS, Audio, Encoder, Features, Scope
+from mirbench.domain.result import ClipScores, Result
+from mirbench.domain.task import (
+    SHORTEST_PART,
+    Answer,
+    ClipMetric,
+    Confusion,
+    Counts,
+    Metric,
+    Objective,
+    SetMetric,
+    Target,
+    Task,
+)
+
+__all__ = [
+    "MEAN_OF_TOKENS",
+    "SHORTEST_PART",
+    "SPLITS",
+    "Answer",
+    "Audio",
+    "Clip",
+    "ClipMetric",
+    "ClipScores",
+    "Confusion",
+    "Counts",
+    "Dataset",
+    "Encoder",
+    "Features",
+    "LabelledIntervals",
+    "Metric",
+    "Objective",
+    "Result",
+    "Scope",
+    "SetMetric",
+    "Split",
+    "Target",
+    "Task",
+]

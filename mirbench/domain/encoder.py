@@ -1,0 +1,128 @@
+"""Encoders and their features.
+
+Times are in seconds. Audio is mono float32 in [-1, 1]. The axes are named batch, samples, layer, time, dim.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from mirbench.errors import EncoderError
+
+Audio = Float32[np.ndarray, "_samples"]  # clips in one collection differ in length
+MEAN_OF_TOKENS = "mean of tokens"
+Scope = Literal["clip", "frame"]
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an encoder heard in one clip.
+
+    Attributes
+    ----------
+    frames
+        One vector for every layer and frame.
+    times
+        Frame centres.
+    tokens
+        Vectors that stand for the whole clip (class tokens, class probabilities), by name; a token may have layers and
+        dims of its own.
+    """
+
+    frames: Float32[np.ndarray, "layer time dim"]
+    times: Float64[np.ndarray, "time"]
+    tokens: Mapping[str, Float32[np.ndarray, "_layer _dim"]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim != 3 or self.times.shape != (self.frames.shape[1],) or 0 in self.frames.shape:
+            raise EncoderError(
+                f"frames of shape {self.frames.shape} with times of shape {self.times.shape}; "
+                "expected [layer, time, dim] and [time], none of them empty"
+            )
+
+    def readout(self, name: str) -> Float32[np.ndarray, "_layer ... _dim"]:
+        """Pick what a probe sees.
+
+        Parameters
+        ----------
+        name
+            "frames" (layer, time, dim); "mean" over time; "mean and deviation" over time, side by side; the name of a
+            token; or "mean of tokens".
+
+        Raises
+        ------
+        EncoderError
+            If there is no such readout.
+        """
+        if name == "frames":
+            return self.frames
+        if name == "mean":
+            return np.asarray(self.frames.mean(axis=1))
+        if name == "mean and deviation":
+            return np.concatenate([self.frames.mean(axis=1), self.frames.std(axis=1)], axis=-1)
+        if name in self.tokens:
+            return self.tokens[name]
+        if name == MEAN_OF_TOKENS and self.tokens:
+            return np.asarray(np.mean(list(self.tokens.values()), axis=0))
+        known = ["frames", "mean", "mean and deviation", *self.tokens, *([MEAN_OF_TOKENS] if self.tokens else [])]
+        raise EncoderError(f"no readout {name!r}; there are {', '.join(known)}")
+
+
+class Encoder(ABC):
+    """A frozen audio encoder.
+
+    A subclass sets `sample_rate` and `fingerprint` and implements `encode`; everything else has a default. Networks
+    of fixed input length derive from `mirbench.WindowedEncoder` instead.
+
+    Attributes
+    ----------
+    sample_rate
+        In Hz; the harness resamples to it.
+    fingerprint
+        Changes whenever weights or preprocessing change: stored features are found by it. See `mirbench.fingerprint`.
+    tokens
+        Names of the tokens in its features.
+    clip_readouts
+        The readouts that clip tasks choose from, on validation; None for the mean and every token.
+    n_parameters
+        Of the network; None where there is none.
+    is_parallel
+        Whether `encode` may be called from several threads at a time; several clips are then encoded side by side, each
+        in one thread. For encoders that are too light to keep several cores busy with one clip.
+    about
+        What else a user should know, line by line: what the weights were trained on, for how long.
+    """
+
+    sample_rate: int
+    fingerprint: str
+    tokens: tuple[str, ...] = ()
+    clip_readouts: tuple[str, ...] | None = None
+    n_parameters: int | None = None
+    is_parallel: bool = False
+    about: Mapping[str, str] = MappingProxyType({})
+
+    @abstractmethod
+    def encode(self, audio: Audio) -> Features:
+        """Turn one clip into features. The input must not be modified."""
+
+    def encode_all(self, clips: Iterable[Audio], batch_size: int) -> Iterator[Features]:
+        """Turn clips into features, in their order; override where clips can share a batch."""
+        for audio in clips:
+            yield self.encode(audio)
+
+    def attention(self) -> "Encoder | None":
+        """Give an encoder of the attention that each frame receives (layer: block, dim: head; 1: even), or None."""
+        return None
+
+    def readouts(self, scope: "Scope") -> tuple[str, ...]:
+        """Name the readouts that a task of this scope may choose from."""
+        if scope == "frame":
+            return ("frames",)
+        if self.clip_readouts is not None:
+            return self.clip_readouts
+        return ("mean", *self.tokens, *([MEAN_OF_TOKENS] if len(self.tokens) > 1 else []))
