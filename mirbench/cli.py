@@ -24,6 +24,10 @@ from mirbench.console import (
 from mirbench.errors import MirbenchError, UsageError
 from mirbench.figure_commands import FIGURES
 from mirbench.options import (
+    MAX_HOURS,
+    SEED,
+    NamedPath,
+    Number,
     find_device,
     find_home,
     home_option,
@@ -116,11 +120,11 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
     help="A choice that a task offers (see info TASK), e.g. decoder=dbn.",
 )
 @click.option("--decoder", help="The same as --option decoder=...")
-@click.option("--data", "csv", type=click.Path(path_type=Path), help="A CSV file that lists your own recordings.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="results", show_default=True)
+@click.option("--data", "csv", type=NamedPath(), help="A CSV file that lists your own recordings.")
+@click.option("--out", type=NamedPath(file_okay=False), default="results", show_default=True)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Windows in a batch.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the bootstrap.")
 @network_options
 @probe_options
 @click.option("--scheduler", metavar="ADDRESS|local:N", help="Work on a cluster of dask.distributed.")
@@ -318,12 +322,12 @@ def check_command(
     metavar="NAME[,NAME]",
     help="Data sets of which the training split is heard; never valid or test.",
 )
-@click.option("--data", "csv", type=click.Path(path_type=Path), help="A CSV file of yours: its training rows.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE.safetensors")
+@click.option("--data", "csv", type=NamedPath(), help="A CSV file of yours: its training rows.")
+@click.option("--out", type=NamedPath(dir_okay=False), required=True, metavar="FILE.safetensors")
 @click.option("--steps", type=click.IntRange(min=1), help="Optimisation steps; default: as published.")
-@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="Instead of steps: for how long.")
+@click.option("--hours", type=Number(min=0, max=MAX_HOURS, min_open=True), help="Instead of steps: for how long.")
 @click.option("--batch-size", type=click.IntRange(min=2), help="Pairs of segments; default: as published.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on from where an interrupted training stopped.")
 @click.option("--license", default="unknown", help="Of the weights; stands in their header.")
 @click.option(

@@ -7,6 +7,7 @@ says which rows belong to which clip. A file is written at once or not at all: w
 
 import hashlib
 import json
+import math
 import mmap
 import os
 import sys
@@ -24,7 +25,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from safetensors.numpy import save
 
-from mirbench.errors import MirbenchError
+from mirbench.errors import MirbenchError, UsageError
 from mirbench.files import sweep, write_atomically
 
 SHARD_BYTES = 64 * 2**20  # of features that wait to be written
@@ -208,7 +209,14 @@ class FeatureStore:
         ----------
         keep
             Fingerprints that are in use.
+
+        Raises
+        ------
+        UsageError
+            If the limit is negative or not finite: a comparison with nan would remove everything.
         """
+        if not 0 <= limit < math.inf:
+            raise UsageError(f"limit of the store: {limit} bytes; expected a finite number of at least 0")
         found = []
         for path in self.folder.glob("*/*/*.safetensors"):
             with suppress(FileNotFoundError):
