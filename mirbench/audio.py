@@ -5,6 +5,7 @@ that is not what it claims to be raises `AudioError`: nothing is ever replaced b
 """
 
 import importlib.util
+import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import soxr
 from jaxtyping import Float32
 
 from mirbench.errors import AudioError
+from mirbench.mp3 import without_tags
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".m4a", ".aac", ".wma")
 BLOCK = 1 << 20  # samples read at once where a whole file is scanned
@@ -121,8 +123,9 @@ def _opened(path: Path) -> "soundfile.SoundFile | _AvFile":
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: the file is empty (0 bytes)")
     _check_is_whole(path)
+    frames = without_tags(path)
     try:
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(path if frames is None else io.BytesIO(frames))
     except soundfile.LibsndfileError as error:
         file = _opened_by_av(path, error)
     if file.frames <= 0:

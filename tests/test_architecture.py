@@ -16,7 +16,7 @@ ORDER = (
     ("specs", "fingerprints", "files", "processes", "progress"),
     ("download", "generated", "published"),
     ("domain", "decode", "multilabel", "windows"),
-    ("variants",),
+    ("variants", "mp3"),
     ("hookspecs", "plugins", "weights"),
     ("audio", "store"),
     ("csv_dataset", "extract"),
