@@ -17,7 +17,7 @@ import soundfile
 import soxr
 from jaxtyping import Float32
 
-from mirbench.errors import AudioError
+from mirbench.errors import AudioError, of_system
 from mirbench.mp3 import without_tags
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".m4a", ".aac", ".wma")
@@ -118,6 +118,13 @@ def _blocks(file: "soundfile.SoundFile | _AvFile") -> Iterator[np.ndarray]:
 
 
 def _opened(path: Path) -> "soundfile.SoundFile | _AvFile":
+    try:
+        return _open(path)
+    except OSError as error:
+        raise AudioError(of_system(error, str(path))) from error
+
+
+def _open(path: Path) -> "soundfile.SoundFile | _AvFile":
     if not path.is_file():
         raise AudioError(f"{path}: no such file")
     if path.stat().st_size == 0:

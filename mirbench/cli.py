@@ -1,8 +1,10 @@
 """The command line. Nothing heavy is imported before a command needs it."""
 
+import dataclasses
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from mirbench.console import (
     report_failures,
     report_problems,
 )
-from mirbench.errors import MirbenchError, UsageError
+from mirbench.errors import MirbenchError, MissingDataError, UsageError, first_line, of_system
 from mirbench.figure_commands import FIGURES
 from mirbench.options import (
     MAX_HOURS,
@@ -50,6 +52,29 @@ FAILED, USAGE = 1, 2
 
 class Commands(click.Group):
     """The built-in commands, and those of plugins."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command.
+
+        Raises
+        ------
+        MirbenchError
+            For errors of the operating system, and for the end of a file where click sees an interruption.
+        """
+        try:
+            returned = super().invoke(ctx)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except OSError as error:
+            if error.errno is None:
+                raise
+            raise MirbenchError(of_system(error, "" if _can_print() else "standard output")) from error
+        except EOFError as error:
+            raise MirbenchError(
+                f"a damaged file: it ends before its content does ({first_line(error)}); remove the file that this "
+                "command reads and write or download it again"
+            ) from error
+        return returned
 
     @cached_property
     def _of_plugins(self) -> dict[str, click.Command]:
@@ -214,7 +239,7 @@ def data_list(home: Path | None, plugin_paths: Sequence[Path]) -> None:
     """List data sets, their tasks and whether they are on this machine."""
     plugins = Plugins(plugin_files(plugin_paths))
     for spec in plugins.datasets.specs():
-        states = [f"{size}: {'here' if _is_here(spec, size, find_home(home)) else 'not here'}" for size in spec.sizes]
+        states = [f"{size}: {_state(spec, size, find_home(home))}" for size in spec.sizes]
         click.echo(f"{spec.name}  tasks {', '.join(spec.tasks)}  ({', '.join(states)})\n  {spec.description}")
     report_problems(plugins)
 
@@ -226,7 +251,7 @@ def data_list(home: Path | None, plugin_paths: Sequence[Path]) -> None:
 @workers_option
 @plugin_option
 def data_prepare(name: str, home: Path | None, size: str, workers: int | None, plugin_paths: Sequence[Path]) -> None:
-    """Download or render a data set; continues where it was interrupted."""
+    """Download or render a data set; continues where it was interrupted, and makes damaged clips again."""
     spec = Plugins(plugin_files(plugin_paths)).datasets[name]
     if size not in spec.sizes:
         raise UsageError(f"data set {name!r} has no size {size!r}; it has {', '.join(spec.sizes)}")
@@ -234,7 +259,7 @@ def data_prepare(name: str, home: Path | None, size: str, workers: int | None, p
         raise UsageError(f"data set {name!r} cannot be prepared by mirbench; see 'mirbench info {name}'")
     click.echo(f"licence: {spec.license}", err=True)
     request = _request(spec, size, find_home(home), workers or os.cpu_count() or 1)
-    spec.prepare(request)
+    spec.prepare(dataclasses.replace(request, verify=True))
     print_dataset(spec, request)
 
 
@@ -402,12 +427,15 @@ def _find(plugins: Plugins, name: str, home: Path | None, trust_remote_code: boo
     return plugins.find(name)
 
 
-def _is_here(spec: DatasetSpec, size: str, home: Path) -> bool:
+def _state(spec: DatasetSpec, size: str, home: Path) -> str:
+    """Describe whether a data set is on this machine."""
     try:
         spec.load(_request(spec, size, home, 1))
-    except MirbenchError:
-        return False
-    return True
+    except MissingDataError:
+        return "not here"
+    except MirbenchError as error:
+        return f"cannot be used: {first_line(error)}"
+    return "here"
 
 
 def _request(spec: DatasetSpec, size: str, home: Path, workers: int) -> DatasetRequest:
@@ -418,7 +446,9 @@ def main() -> None:
     """Run the command line: exit 0 if all is done, 1 for an error that the user can mend, 2 for wrong usage."""
     # Threads of torch that wait must sleep: on a busy machine spinning ones were measured ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _open_streams()
     try:
+        _require_working_folder()
         cli(standalone_mode=False)
     except click.ClickException as error:
         error.show()
@@ -428,8 +458,34 @@ def main() -> None:
     except KeyboardInterrupt:
         _say_interrupted()
     except MirbenchError as error:
-        click.secho(f"mirbench: {error}", fg="red", err=True)
+        with suppress(OSError):  # nobody reads it
+            click.secho(f"mirbench: {error}", fg="red", err=True)
         sys.exit(USAGE if isinstance(error, UsageError) else FAILED)
+
+
+def _open_streams() -> None:
+    """Open standard streams that are closed, or the next file that is opened takes their place."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+
+
+def _can_print() -> bool:
+    """Test whether standard output takes what was printed; what it does not take is dropped."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):  # else Python complains again at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
+
+
+def _require_working_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise MirbenchError(f"the working folder: {of_system(error)}; change into another folder") from error
 
 
 def _say_interrupted() -> None:

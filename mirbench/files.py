@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -22,19 +23,26 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # a write to a full disk names no file, the others the temporary one
         raise
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed writers have left behind, an hour after it was last touched."""
+    """Remove what killed writers have left behind, an hour after it was last touched.
+
+    A time of change in the future says nothing, since the clock was wrong then or is now: such a file is dated now, and
+    goes an hour later.
+    """
     for path in folder.rglob(f"{TEMPORARY_PREFIX}*"):
-        try:
-            if time.time() - path.stat().st_mtime > SECONDS_BEFORE_SWEEPING:
+        with suppress(OSError):  # another process swept it, or nothing can be removed here
+            age = time.time() - path.stat().st_mtime
+            if age > SECONDS_BEFORE_SWEEPING:
                 path.unlink()
-        except FileNotFoundError:
-            continue  # another process swept it
+            elif age < -SECONDS_BEFORE_SWEEPING:
+                os.utime(path)
 
 
 def content_hash(path: Path) -> str:
