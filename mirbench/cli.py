@@ -68,7 +68,9 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno is None:
                 raise
-            raise MirbenchError(of_system(error, "" if _can_print() else "standard output")) from error
+            if error.filename is None:  # all that writes to files names them
+                _drop_output()
+            raise MirbenchError(of_system(error, "standard output")) from error
         except EOFError as error:
             raise MirbenchError(
                 f"a damaged file: it ends before its content does ({first_line(error)}); remove the file that this "
@@ -202,7 +204,12 @@ def run_command(
         print_plan(plan)
         return
     report_absent(plan)
+    from mirbench.files import sweep
     from mirbench.record import RecordWriter
+
+    for folder in (where / "finished", where / "weights", out / "records", out / "scores"):
+        sweep(folder)
+    sweep(out, deep=False)  # it may be any folder of the user's
 
     table = ResultTable()
     writer = RecordWriter(out / "records", plan.run)
@@ -470,15 +477,10 @@ def _open_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
-def _can_print() -> bool:
-    """Test whether standard output takes what was printed; what it does not take is dropped."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        with suppress(OSError, ValueError):  # else Python complains again at its end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
+def _drop_output() -> None:
+    """Drop what standard output does not take, or Python complains again at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _require_working_folder() -> None:

@@ -4,17 +4,34 @@ import hashlib
 import os
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 SECONDS_BEFORE_SWEEPING = 3600.0
 TEMPORARY_PREFIX = ".part-"
+TEMPORARY_NAME = f"{TEMPORARY_PREFIX}{8 * '?'}"  # as tempfile names them
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader, or a machine that loses power, sees all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    with naming(path):
+        _write(path, content)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let errors of the operating system name this file: a write to a full disk names none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def _write(path: Path, content: bytes) -> None:
     handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -23,20 +40,23 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
-    except BaseException as error:
+    except BaseException:
         Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            error.filename = str(path)  # a write to a full disk names no file, the others the temporary one
         raise
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path, *, deep: bool = True) -> None:
     """Remove what killed writers have left behind, an hour after it was last touched.
 
     A time of change in the future says nothing, since the clock was wrong then or is now: such a file is dated now, and
     goes an hour later.
+
+    Parameters
+    ----------
+    deep
+        If false, leave the folders in this one alone.
     """
-    for path in folder.rglob(f"{TEMPORARY_PREFIX}*"):
+    for path in (folder.rglob if deep else folder.glob)(TEMPORARY_NAME):
         with suppress(OSError):  # another process swept it, or nothing can be removed here
             age = time.time() - path.stat().st_mtime
             if age > SECONDS_BEFORE_SWEEPING:

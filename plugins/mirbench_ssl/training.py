@@ -18,7 +18,7 @@ import torch
 from torch import distributed, nn
 
 from mirbench.errors import TrainingError
-from mirbench.files import write_atomically
+from mirbench.files import sweep, write_atomically
 from mirbench.progress import StepProgress
 from mirbench.specs import PretrainRequest
 from mirbench_ssl.corpus import Corpus, open_corpus
@@ -46,6 +46,7 @@ def pretrain(recipe: Recipe, request: PretrainRequest) -> None:
         If there is nothing to train on, the options are unknown, the output is there, or the loss is not a number.
     """
     options = recipe.checked(request)
+    sweep(request.out.parent, deep=False)
     _refuse_to_overwrite(request)
     if request.out.exists():
         click.echo(f"{request.out} is there already: nothing to do", err=True)
