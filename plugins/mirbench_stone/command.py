@@ -32,7 +32,9 @@ def key_command(paths: Sequence[Path], checkpoint: str | None, top: int, layout:
 
     for folder in paths:
         if folder.is_dir() and not any(audio.find(folder)):
-            raise AudioError(f"{folder}: no audio in this folder; expected files that end in {' '.join(audio.SUFFIXES)}")
+            raise AudioError(
+                f"{folder}: no audio in this folder; expected files that end in {' '.join(audio.SUFFIXES)}"
+            )
     encoder = _load(checkpoint)
     names = key_names(encoder.header.calibration)
     writer = csv.writer(sys.stdout, lineterminator="\n")
