@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,16 +124,20 @@ class Source:
         return str(hf_hub_download(self.name, CONFIGURATION, revision=self.revision))
 
     def _attempt(self, action: Callable[[], T]) -> T:
+        from huggingface_hub import errors
         from huggingface_hub.errors import HFValidationError
 
+        odd_settings = getattr(errors, "StrictDataclassError", HFValidationError)  # of releases that check types
         try:
-            return action()
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Detected pickle protocol")  # of files that are refused anyway
+                return action()
         except HFValidationError as error:
             raise WeightsError(f"{self.name!r} is neither a folder nor ORG/NAME of the Hugging Face hub") from error
         except (OSError, ValueError, ImportError) as error:  # what transformers raises for all that is not to be had
             reason = first_line(error).rstrip(".")
             raise WeightsError(f"{self.name}: {reason}{'' if self.is_local else self._hint()}") from error
-        except DAMAGE as error:
+        except (*DAMAGE, odd_settings) as error:
             is_foreign = isinstance(error, pickle.UnpicklingError)  # its text advises to run what the file holds
             reason = "the file does not hold tensors alone" if is_foreign else first_line(error).rstrip(".:")
             raise WeightsError(

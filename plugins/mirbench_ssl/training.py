@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -261,7 +262,10 @@ class _Run:
         if not self._checkpoint.is_file():
             raise TrainingError(f"{self._checkpoint}: not a file; remove it to train from the beginning")
         try:
-            self._continue_from(torch.load(self._checkpoint, map_location=self.request.device, weights_only=True))
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Detected pickle protocol")  # of files that are refused anyway
+                state = torch.load(self._checkpoint, map_location=self.request.device, weights_only=True)
+            self._continue_from(state)
         except DAMAGE as error:
             is_foreign = isinstance(error, pickle.UnpicklingError)  # its text advises to run what the file holds
             reason = "not a checkpoint of mirbench" if is_foreign else first_line(error)
