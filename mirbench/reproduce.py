@@ -11,6 +11,7 @@ from mirbench.plan import Settings, make_plan
 from mirbench.plugins import Plugins
 from mirbench.record import as_line, read_records, record_id
 from mirbench.run import run
+from mirbench.variants import suffix
 from mirbench.weights import is_named_elsewhere
 
 TOLERANCE = 1e-9  # absolute, of metrics that lie in [0, 1]
@@ -105,8 +106,9 @@ def trusted_encoder(recorded: Result, checkpoint: str | None = None, *, is_trust
     UsageError
         If the record is not trusted and names weights or code.
     """
-    name = recorded.encoder.partition("@")[0]
-    named_by_record = name if checkpoint else recorded.encoder
+    reference = recorded.encoder.removesuffix(suffix(*_variant(recorded)))
+    name = reference.partition("@")[0]
+    named_by_record = name if checkpoint else reference
     if is_named_elsewhere(named_by_record) and not is_trusted:
         kind = "code or weights" if ":" in name else "weights"
         advice = "" if checkpoint or ":" in name else ", or give the weights with --checkpoint FILE"
@@ -114,7 +116,12 @@ def trusted_encoder(recorded: Result, checkpoint: str | None = None, *, is_trust
             f"the record names {kind} to load: {named_by_record!r}; if you trust whoever made the record, add "
             f"--trust-record{advice}"
         )
-    return f"{name}@{checkpoint}" if checkpoint else recorded.encoder
+    return f"{name}@{checkpoint}" if checkpoint else reference
+
+
+def _variant(recorded: Result) -> tuple[str, bool]:
+    """Return the precision of a record's encoder, and whether it was compiled."""
+    return str(recorded.extraction.get("precision", "fp32")), bool(recorded.extraction.get("compiled", False))
 
 
 def reproduce(
@@ -136,6 +143,7 @@ def reproduce(
     MirbenchError
         If it cannot be run here.
     """
+    precision, compiled = _variant(recorded)
     own = replace(
         settings,
         size=recorded.size,
@@ -143,8 +151,8 @@ def reproduce(
         protocol=recorded.protocol,
         train_fractions=(recorded.train_fraction,),
         options=dict(recorded.options),
-        precision=str(recorded.extraction.get("precision", "fp32")),
-        compiled=bool(recorded.extraction.get("compiled", False)),
+        precision=precision,
+        compiled=compiled,
         fresh=True,
     )
     datasets: Sequence[str] = () if csv else (recorded.dataset,)
