@@ -18,7 +18,7 @@ import soxr
 from jaxtyping import Float32
 
 from mirbench.errors import AudioError, of_system
-from mirbench.mp3 import without_tags
+from mirbench.mp3 import Counted, counted
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".m4a", ".aac", ".wma")
 BLOCK = 1 << 20  # samples read at once where a whole file is scanned
@@ -130,14 +130,27 @@ def _open(path: Path) -> "soundfile.SoundFile | _AvFile":
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: the file is empty (0 bytes)")
     _check_is_whole(path)
-    frames = without_tags(path)
+    mp3 = counted(path)
     try:
-        file = soundfile.SoundFile(path if frames is None else io.BytesIO(frames))
+        file = soundfile.SoundFile(path) if mp3 is None else _Mp3File(mp3)
     except soundfile.LibsndfileError as error:
         file = _opened_by_av(path, error)
     if file.frames <= 0:
         raise AudioError(f"{path}: the file holds no audio (0 samples)")
     return file
+
+
+class _Mp3File(soundfile.SoundFile):  # type: ignore[misc]
+    """Frames of MP3, of which libsndfile can only estimate how many samples they are."""
+
+    def __init__(self, counted: Counted) -> None:
+        super().__init__(io.BytesIO(counted.content))
+        self._n_samples = counted.n_samples
+
+    @property
+    def frames(self) -> int:
+        """Count the samples."""
+        return self._n_samples
 
 
 def _check_is_whole(path: Path) -> None:

@@ -1,16 +1,15 @@
 """Lengths of MP3 files whose headers do not hold one.
 
 Most encoders write a first frame that holds the number of frames ("Xing", "Info" or "VBRI") and no audio. Where it is
-missing, libsndfile divides the size of the file by the size of the first frame: a tag with a picture makes the file too
-long, a variable bit rate makes it too long or too short. Here its frames are counted instead, and handed to libsndfile
-in a form whose length it gets right.
+missing, libsndfile divides the size of the file by the size of the first frame: a tag with a picture or two minutes of
+44.1 kHz (whose frames differ by a byte) make it too long, a variable bit rate too long or too short. Here frames are
+counted instead.
 
 References
 ----------
 ISO/IEC 11172-3, 2.4.1.3 (header of a frame); ID3 tag version 2.4.0, 3.1; APE tags specification 2.000.
 """
 
-import struct
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,11 +33,20 @@ class Frame:
     data: int
 
 
-def without_tags(path: Path) -> bytes | None:
-    """Return the frames of an MP3 file whose first one does not hold their number; None of any other file.
+@dataclass(frozen=True)
+class Counted:
+    """The frames of a file, and how many samples they decode to.
 
-    Frames of a constant bit rate come alone: without tags, libsndfile's estimate is right. Before those of a variable
-    bit rate stands a frame that holds their number; libsndfile then leaves out the decoder's delay of 529 samples.
+    Zeros stand behind the frames where they are fewer than libsndfile expects from the first one: its estimate must not
+    be too short, since it reads nothing beyond.
+    """
+
+    content: bytes
+    n_samples: int
+
+
+def counted(path: Path) -> Counted | None:
+    """Return the frames of an MP3 file whose first one does not hold their number; None of any other file.
 
     Raises
     ------
@@ -53,22 +61,19 @@ def without_tags(path: Path) -> bytes | None:
     first = _after_tags(content, 0)
     while first < len(content) and content[first] == 0:  # padding of a tag
         first += 1
-    kind = content[first : first + 4]
-    frame = _frame(kind)
+    frame = _frame(content[first : first + 4])
     if frame is None or _holds_length(content, first, frame):
         return None
     places, n_junk = _walk(content, first)
     if not places:
         return None
-    n_bytes = sum(last - first for first, last in places)
-    seconds = len(places) * frame.n_samples / frame.sample_rate
-    if n_junk * seconds > MAX_JUNK_SECONDS * n_bytes:
+    n_bytes, n_samples = sum(end - begin for begin, end in places), len(places) * frame.n_samples
+    if n_junk * n_samples > MAX_JUNK_SECONDS * frame.sample_rate * n_bytes:
         raise AudioError(
             f"{path}: damaged or cut off: {n_junk} of {len(content)} bytes are neither frames of MP3 nor tags"
         )
-    if len({content[first + 2] >> 4 for first, _ in places}) == 1:
-        return content[places[0][0] : places[-1][1]]
-    return _length_frame(kind, len(places)) + b"".join(content[first:last] for first, last in places)
+    frames = content[first : places[-1][1]]
+    return Counted(frames.ljust((len(places) + 2) * frame.n_bytes, b"\0"), n_samples)
 
 
 def _walk(content: bytes, place: int) -> tuple[list[tuple[int, int]], int]:
@@ -136,14 +141,6 @@ def _holds_length(content: bytes, place: int, frame: Frame) -> bool:
     name = content[place + frame.data : place + frame.data + 8]
     has_frames = name[:4] in (b"Xing", b"Info") and name[-1] & 1 == 1
     return has_frames or content[place + 36 : place + 40] == b"VBRI"
-
-
-def _length_frame(kind: bytes, n_frames: int) -> bytes:
-    """Make a frame without audio that holds the number of those that follow: of 128 kbit/s, without a checksum."""
-    header = bytes([kind[0], kind[1] | 1, 0x90 | kind[2] & 0x0C, kind[3]])
-    frame = _frame(header)
-    assert frame is not None
-    return (header.ljust(frame.data, b"\0") + b"Xing" + struct.pack(">II", 1, n_frames)).ljust(frame.n_bytes, b"\0")
 
 
 def _after_tags(content: bytes, place: int) -> int:
