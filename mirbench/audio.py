@@ -5,6 +5,7 @@ that is not what it claims to be raises `AudioError`: nothing is ever replaced b
 """
 
 import importlib.util
+import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ import soundfile
 import soxr
 from jaxtyping import Float32
 
-from mirbench.errors import AudioError
+from mirbench.errors import AudioError, of_system
+from mirbench.mp3 import Counted, counted
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".m4a", ".aac", ".wma")
 BLOCK = 1 << 20  # samples read at once where a whole file is scanned
@@ -116,18 +118,39 @@ def _blocks(file: "soundfile.SoundFile | _AvFile") -> Iterator[np.ndarray]:
 
 
 def _opened(path: Path) -> "soundfile.SoundFile | _AvFile":
+    try:
+        return _open(path)
+    except OSError as error:
+        raise AudioError(of_system(error, str(path))) from error
+
+
+def _open(path: Path) -> "soundfile.SoundFile | _AvFile":
     if not path.is_file():
         raise AudioError(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: the file is empty (0 bytes)")
     _check_is_whole(path)
+    mp3 = counted(path)
     try:
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(path) if mp3 is None else _Mp3File(mp3)
     except soundfile.LibsndfileError as error:
         file = _opened_by_av(path, error)
     if file.frames <= 0:
         raise AudioError(f"{path}: the file holds no audio (0 samples)")
     return file
+
+
+class _Mp3File(soundfile.SoundFile):  # type: ignore[misc]
+    """Frames of MP3, of which libsndfile can only estimate how many samples they are."""
+
+    def __init__(self, counted: Counted) -> None:
+        super().__init__(io.BytesIO(counted.content))
+        self._n_samples = counted.n_samples
+
+    @property
+    def frames(self) -> int:
+        """Count the samples."""
+        return self._n_samples
 
 
 def _check_is_whole(path: Path) -> None:

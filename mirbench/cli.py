@@ -1,8 +1,10 @@
 """The command line. Nothing heavy is imported before a command needs it."""
 
+import dataclasses
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,13 @@ from mirbench.console import (
     report_failures,
     report_problems,
 )
-from mirbench.errors import MirbenchError, UsageError
+from mirbench.errors import MirbenchError, MissingDataError, UsageError, first_line, of_system
 from mirbench.figure_commands import FIGURES
 from mirbench.options import (
+    MAX_HOURS,
+    SEED,
+    NamedPath,
+    Number,
     find_device,
     find_home,
     home_option,
@@ -46,6 +52,31 @@ FAILED, USAGE = 1, 2
 
 class Commands(click.Group):
     """The built-in commands, and those of plugins."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command.
+
+        Raises
+        ------
+        MirbenchError
+            For errors of the operating system, and for the end of a file where click sees an interruption.
+        """
+        try:
+            returned = super().invoke(ctx)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except OSError as error:
+            if error.errno is None:
+                raise
+            if error.filename is None:  # all that writes to files names them
+                _drop_output()
+            raise MirbenchError(of_system(error, "standard output")) from error
+        except EOFError as error:
+            raise MirbenchError(
+                f"a damaged file: it ends before its content does ({first_line(error)}); remove the file that this "
+                "command reads and write or download it again"
+            ) from error
+        return returned
 
     @cached_property
     def _of_plugins(self) -> dict[str, click.Command]:
@@ -116,11 +147,11 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
     help="A choice that a task offers (see info TASK), e.g. decoder=dbn.",
 )
 @click.option("--decoder", help="The same as --option decoder=...")
-@click.option("--data", "csv", type=click.Path(path_type=Path), help="A CSV file that lists your own recordings.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="results", show_default=True)
+@click.option("--data", "csv", type=NamedPath(), help="A CSV file that lists your own recordings.")
+@click.option("--out", type=NamedPath(file_okay=False), default="results", show_default=True)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Windows in a batch.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the bootstrap.")
 @network_options
 @probe_options
 @click.option("--scheduler", metavar="ADDRESS|local:N", help="Work on a cluster of dask.distributed.")
@@ -173,7 +204,12 @@ def run_command(
         print_plan(plan)
         return
     report_absent(plan)
+    from mirbench.files import sweep
     from mirbench.record import RecordWriter
+
+    for folder in (where / "finished", where / "weights", out / "records", out / "scores"):
+        sweep(folder)
+    sweep(out, deep=False)  # it may be any folder of the user's
 
     table = ResultTable()
     writer = RecordWriter(out / "records", plan.run)
@@ -210,7 +246,7 @@ def data_list(home: Path | None, plugin_paths: Sequence[Path]) -> None:
     """List data sets, their tasks and whether they are on this machine."""
     plugins = Plugins(plugin_files(plugin_paths))
     for spec in plugins.datasets.specs():
-        states = [f"{size}: {'here' if _is_here(spec, size, find_home(home)) else 'not here'}" for size in spec.sizes]
+        states = [f"{size}: {_state(spec, size, find_home(home))}" for size in spec.sizes]
         click.echo(f"{spec.name}  tasks {', '.join(spec.tasks)}  ({', '.join(states)})\n  {spec.description}")
     report_problems(plugins)
 
@@ -222,7 +258,7 @@ def data_list(home: Path | None, plugin_paths: Sequence[Path]) -> None:
 @workers_option
 @plugin_option
 def data_prepare(name: str, home: Path | None, size: str, workers: int | None, plugin_paths: Sequence[Path]) -> None:
-    """Download or render a data set; continues where it was interrupted."""
+    """Download or render a data set; continues where it was interrupted, and makes damaged clips again."""
     spec = Plugins(plugin_files(plugin_paths)).datasets[name]
     if size not in spec.sizes:
         raise UsageError(f"data set {name!r} has no size {size!r}; it has {', '.join(spec.sizes)}")
@@ -230,7 +266,7 @@ def data_prepare(name: str, home: Path | None, size: str, workers: int | None, p
         raise UsageError(f"data set {name!r} cannot be prepared by mirbench; see 'mirbench info {name}'")
     click.echo(f"licence: {spec.license}", err=True)
     request = _request(spec, size, find_home(home), workers or os.cpu_count() or 1)
-    spec.prepare(request)
+    spec.prepare(dataclasses.replace(request, verify=True))
     print_dataset(spec, request)
 
 
@@ -318,12 +354,12 @@ def check_command(
     metavar="NAME[,NAME]",
     help="Data sets of which the training split is heard; never valid or test.",
 )
-@click.option("--data", "csv", type=click.Path(path_type=Path), help="A CSV file of yours: its training rows.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE.safetensors")
+@click.option("--data", "csv", type=NamedPath(), help="A CSV file of yours: its training rows.")
+@click.option("--out", type=NamedPath(dir_okay=False), required=True, metavar="FILE.safetensors")
 @click.option("--steps", type=click.IntRange(min=1), help="Optimisation steps; default: as published.")
-@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="Instead of steps: for how long.")
+@click.option("--hours", type=Number(min=0, max=MAX_HOURS, min_open=True), help="Instead of steps: for how long.")
 @click.option("--batch-size", type=click.IntRange(min=2), help="Pairs of segments; default: as published.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on from where an interrupted training stopped.")
 @click.option("--license", default="unknown", help="Of the weights; stands in their header.")
 @click.option(
@@ -398,12 +434,15 @@ def _find(plugins: Plugins, name: str, home: Path | None, trust_remote_code: boo
     return plugins.find(name)
 
 
-def _is_here(spec: DatasetSpec, size: str, home: Path) -> bool:
+def _state(spec: DatasetSpec, size: str, home: Path) -> str:
+    """Describe whether a data set is on this machine."""
     try:
         spec.load(_request(spec, size, home, 1))
-    except MirbenchError:
-        return False
-    return True
+    except MissingDataError:
+        return "not here"
+    except MirbenchError as error:
+        return f"cannot be used: {first_line(error)}"
+    return "here"
 
 
 def _request(spec: DatasetSpec, size: str, home: Path, workers: int) -> DatasetRequest:
@@ -414,7 +453,9 @@ def main() -> None:
     """Run the command line: exit 0 if all is done, 1 for an error that the user can mend, 2 for wrong usage."""
     # Threads of torch that wait must sleep: on a busy machine spinning ones were measured ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _open_streams()
     try:
+        _require_working_folder()
         cli(standalone_mode=False)
     except click.ClickException as error:
         error.show()
@@ -424,8 +465,29 @@ def main() -> None:
     except KeyboardInterrupt:
         _say_interrupted()
     except MirbenchError as error:
-        click.secho(f"mirbench: {error}", fg="red", err=True)
+        with suppress(OSError):  # nobody reads it
+            click.secho(f"mirbench: {error}", fg="red", err=True)
         sys.exit(USAGE if isinstance(error, UsageError) else FAILED)
+
+
+def _open_streams() -> None:
+    """Open standard streams that are closed, or the next file that is opened takes their place."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+
+
+def _drop_output() -> None:
+    """Drop what standard output does not take, or Python complains again at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _require_working_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise MirbenchError(f"the working folder: {of_system(error)}; change into another folder") from error
 
 
 def _say_interrupted() -> None:

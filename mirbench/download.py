@@ -28,26 +28,39 @@ TIMEOUT = 60.0  # seconds without a byte
 BLOCK = 1 << 20  # bytes read at once
 TRY_AGAIN = (408, 425, 429, 500, 502, 503, 504)  # answers of a server that may change their mind
 RANGE_NOT_SATISFIABLE = 416
+N_LOOKED_AT = 1024  # bytes: a binary file holds a control character among them
+PAGES = (b"<!doctype html", b"<html", b"<head", b"<body")
 
 
 class _DroppedError(Exception):
     """The server cannot be reached, or stopped answering."""
 
 
-def fetch(url: str, path: Path, *, md5: str | None = None, sha256: str | None = None, title: str = "") -> None:
+def fetch(
+    url: str,
+    path: Path,
+    *,
+    md5: str | None = None,
+    sha256: str | None = None,
+    binary: bool = False,
+    title: str = "",
+) -> None:
     """Download a file, unless it is there; continues with what is in `path` + ".part".
 
     Parameters
     ----------
     md5, sha256
         What its bytes must hash to, in hexadecimal.
+    binary
+        Whether text is refused. A web page always is: networks that ask for a login answer every address with one.
     title
         What the progress is called; by default the file's name.
 
     Raises
     ------
     DatasetError
-        If the server refuses or keeps dropping the connection, the checksum is wrong, or the file cannot be written.
+        If the server refuses or keeps dropping the connection, sends a web page, the checksum is wrong, or the file
+        cannot be written.
     """
     if path.is_file():
         return
@@ -57,6 +70,7 @@ def fetch(url: str, path: Path, *, md5: str | None = None, sha256: str | None = 
         _download(url, part, title or path.name)
         _verify(url, part, "MD5", partial(hashlib.md5, usedforsecurity=False), md5)
         _verify(url, part, "SHA-256", hashlib.sha256, sha256)
+        _refuse_text(url, part, binary)
         part.replace(path)
     except OSError as error:
         raise DatasetError(f"{part}: {error.strerror or error}") from error
@@ -123,6 +137,8 @@ def _continue(url: str, part: Path, title: str) -> None:
     with response:
         there = there if response.status == 206 else 0
         length = response.headers.get("Content-Length")
+        if length is not None and not length.isdecimal():
+            raise DatasetError(f"{url}: the server sends Content-Length {length!r}; expected a number of bytes")
         total = None if length is None else there + int(length)
         with part.open("ab" if there else "wb") as file, ByteProgress(title, total, there) as progress:
             for block in _blocks(response):
@@ -186,6 +202,24 @@ def _verify(url: str, part: Path, name: str, function: Callable[..., Any], expec
             f"{url}: {name} {found}, expected {expected}; the download is removed: run the command again, and if that "
             "does not help, the file has changed at its source"
         )
+
+
+def _refuse_text(url: str, part: Path, binary: bool) -> None:
+    """Remove a web page, or any text where only bytes are expected, such as the message of a proxy."""
+    with part.open("rb") as file:
+        begin = file.read(N_LOOKED_AT).removeprefix(b"\xef\xbb\xbf").lstrip()
+    is_page = begin[:15].lower().startswith(PAGES)
+    if is_page or (binary and _is_text(begin)):
+        part.unlink()
+        found = "a web page" if is_page else "a text"
+        raise DatasetError(
+            f"{url}: the server sends {found} ({begin[:40]!r}) instead of the file; does the network or the server ask "
+            "for a login? the download is removed: run the command again afterwards, or correct the address"
+        )
+
+
+def _is_text(begin: bytes) -> bool:
+    return all(byte >= 32 or byte in b"\t\n\r\f" for byte in begin) and b"\x7f" not in begin and bool(begin)
 
 
 def _files_in(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:

@@ -1,5 +1,24 @@
 """What can go wrong and can be mended by the user; everything else is a bug and keeps its traceback."""
 
+import errno
+
+ADVICE = {
+    errno.ENOSPC: "free some space, or choose another place with --home or --out",
+    errno.EDQUOT: "free some space, or choose another place with --home or --out",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EROFS: "choose a place that can be written with --home or --out",
+    errno.EACCES: "change its permissions, or choose another place",
+    errno.EPERM: "change its permissions, or choose another place",
+    errno.ENOENT: "create it, or correct the path",
+    errno.ENOTDIR: "expected a folder, found a file; choose another place",
+    errno.EEXIST: "expected a folder, found a file; choose another place",
+    errno.EISDIR: "expected a file, found a folder; remove it or choose another name",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "close other programs: the system has too many open files",
+    errno.EIO: "check the disk or the network share",
+    errno.EPIPE: "the program that read it has ended",
+}  # what the user can do, by the system's error number
 from pathlib import Path
 
 
@@ -10,6 +29,14 @@ class MirbenchError(Exception):
 def first_line(error: BaseException) -> str:
     """Give what an error of another library says in its first line, or what it is called."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def of_system(error: OSError, place: str = "") -> str:
+    """Return one line for an error of the operating system: the path (or `place`), what happened, what to do."""
+    named = error.filename.decode() if isinstance(error.filename, bytes) else error.filename
+    where = f"{named if named is not None else place}: " if named is not None or place else ""
+    advice = f"; {ADVICE[error.errno]}" if error.errno in ADVICE else ""
+    return f"{where}{(error.strerror or str(error)).lower()}{advice}"
 
 
 class UsageError(MirbenchError):

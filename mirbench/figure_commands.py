@@ -10,6 +10,7 @@ import click
 
 from mirbench.console import report_problems
 from mirbench.errors import UsageError
+from mirbench.files import naming
 from mirbench.options import find_device, find_home, home_option, names, plugin_option, workers_option
 from mirbench.plugins import Plugins, plugin_files
 from mirbench.report_commands import read_all
@@ -110,7 +111,8 @@ def save(figure: "Figure", out: Path) -> None:
     """Write a figure, the same bytes for the same figure."""
     out.parent.mkdir(parents=True, exist_ok=True)
     dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    figure.savefig(out, dpi=150, metadata=dates.get(out.suffix))
+    with naming(out):
+        figure.savefig(out, dpi=150, metadata=dates.get(out.suffix))
     click.echo(f"written: {out}")
 
 
@@ -151,7 +153,8 @@ def inspect_command(
     found = inspect(encoder, name, samples)
     measured = {"file": str(file), **numbers(found, onset_times, boundary_times)}
     save(draw_similarity(found, boundary_times), out / "similarity.png")
-    np.savez_compressed(out / "similarity.npz", similarity=found.similarity, bins=found.bins)
+    with naming(out / "similarity.npz"):
+        np.savez_compressed(out / "similarity.npz", similarity=found.similarity, bins=found.bins)
     click.echo(f"written: {out / 'similarity.npz'}")
     if found.attention is not None:
         save(draw_attention(found, samples, encoder.sample_rate, onset_times), out / "attention.png")

@@ -4,16 +4,34 @@ import hashlib
 import os
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 SECONDS_BEFORE_SWEEPING = 3600.0
 TEMPORARY_PREFIX = ".part-"
+TEMPORARY_NAME = f"{TEMPORARY_PREFIX}{8 * '?'}"  # as tempfile names them
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader, or a machine that loses power, sees all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    with naming(path):
+        _write(path, content)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let errors of the operating system name this file: a write to a full disk names none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def _write(path: Path, content: bytes) -> None:
     handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -27,14 +45,24 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed writers have left behind, an hour after it was last touched."""
-    for path in folder.rglob(f"{TEMPORARY_PREFIX}*"):
-        try:
-            if time.time() - path.stat().st_mtime > SECONDS_BEFORE_SWEEPING:
+def sweep(folder: Path, *, deep: bool = True) -> None:
+    """Remove what killed writers have left behind, an hour after it was last touched.
+
+    A time of change in the future says nothing, since the clock was wrong then or is now: such a file is dated now, and
+    goes an hour later.
+
+    Parameters
+    ----------
+    deep
+        If false, leave the folders in this one alone.
+    """
+    for path in (folder.rglob if deep else folder.glob)(TEMPORARY_NAME):
+        with suppress(OSError):  # another process swept it, or nothing can be removed here
+            age = time.time() - path.stat().st_mtime
+            if age > SECONDS_BEFORE_SWEEPING:
                 path.unlink()
-        except FileNotFoundError:
-            continue  # another process swept it
+            elif age < -SECONDS_BEFORE_SWEEPING:
+                os.utime(path)
 
 
 def content_hash(path: Path) -> str:

@@ -1,7 +1,8 @@
 """Data sets that are made on this machine: rendered or synthesised once, then read.
 
 A folder holds one FLAC file and one JSON file of labels for every clip. Each is written at once or not at all, and the
-manifest comes last: what was interrupted continues where it stopped.
+manifest comes last: what was interrupted continues where it stopped. The manifest holds the hash of every FLAC file,
+and one of its own list of clips.
 """
 
 import io
@@ -17,13 +18,14 @@ import numpy as np
 import soundfile
 from jaxtyping import Float32, Int16
 
-from mirbench.errors import MissingDataError
+from mirbench.errors import DatasetError, MissingDataError
 from mirbench.files import content_hash, sweep, write_atomically
 from mirbench.processes import process_pool
 from mirbench.progress import Progress
 from mirbench.specs import DatasetRequest
 
 T = TypeVar("T")
+CHECKSUM = "sha256"  # of the clips that a manifest lists
 Samples = Float32[np.ndarray, "_samples"] | Int16[np.ndarray, "_samples"]
 
 
@@ -76,6 +78,7 @@ def generate(
     title: str,
     workers: int,
     about: Mapping[str, Any] | None = None,
+    verify: bool = False,
 ) -> None:
     """Make the clips that are missing, in as many processes as there are workers.
 
@@ -89,12 +92,19 @@ def generate(
         A function that processes can be sent (of a module, or a partial of one).
     about
         What else the manifest says.
+    verify
+        If true, read every file that the manifest lists, and make those again that are not as they were made; all of
+        them if the manifest itself is damaged. Otherwise a manifest that is there is believed.
     """
-    if manifest.is_file():
+    if manifest.is_file() and not verify:
         return
     folder = manifest.parent
     sweep(folder)
-    missing = {stem: item for stem, item in items.items() if not (folder / f"{stem}.flac").is_file()}
+    whole = {stem for stem in items if _entry(folder, stem) is not None}
+    if manifest.exists():
+        listed = _read(manifest) or {}
+        whole = {stem for stem in whole if _entry(folder, stem) == listed.get(stem)}
+    missing = {stem: item for stem, item in items.items() if stem not in whole}
     if missing:
         with Progress(title, len(missing)) as progress, process_pool(workers) as pool:
             try:
@@ -105,7 +115,20 @@ def generate(
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     clips = {stem: _entry(folder, stem) for stem in items}
-    write_atomically(manifest, json.dumps({**(about or {}), "clips": clips}, indent=1).encode())
+    content = json.dumps({**(about or {}), CHECKSUM: _checksum(clips), "clips": clips}, indent=1).encode()
+    if not manifest.exists() or manifest.read_bytes() != content:
+        write_atomically(manifest, content)
+
+
+class _Clips(dict[str, Stored]):
+    """Clips by stem; one that is not listed is an error of the data set."""
+
+    def __init__(self, clips: Mapping[str, Stored], problem: str) -> None:
+        super().__init__(clips)
+        self._problem = problem
+
+    def __missing__(self, stem: str) -> Stored:
+        raise DatasetError(f"{stem} is not listed in {self._problem}")
 
 
 def read_manifest(manifest: Path, name: str) -> dict[str, Stored]:
@@ -115,14 +138,21 @@ def read_manifest(manifest: Path, name: str) -> dict[str, Stored]:
     ------
     MissingDataError
         If the data set has not been made, saying how to.
+    DatasetError
+        If the manifest is damaged, or lists no clip of the name that is looked up.
     """
-    if not manifest.is_file():
-        raise MissingDataError(f"{name} is not made in {manifest.parent}; run 'mirbench data prepare {name}'")
-    clips = json.loads(manifest.read_text())["clips"]
-    return {
+    size = manifest.stem.removeprefix("manifest").removeprefix("-")
+    command = f"run 'mirbench data prepare {name}{f' --size {size}' if size not in ('', 'default') else ''}'"
+    if not manifest.exists():
+        raise MissingDataError(f"{name} is not made in {manifest.parent}; {command}")
+    clips = _read(manifest)
+    if clips is None:
+        raise DatasetError(f"{manifest}: a damaged manifest; {command}, which makes {name} again")
+    stored = {
         stem: Stored(manifest.parent / f"{stem}.flac", clip["sha256"], clip["duration"], clip["labels"])
         for stem, clip in clips.items()
     }
+    return _Clips(stored, f"{manifest}; {command}")
 
 
 def make_one(stem: str, item: T, folder: Path, make: Callable[[T], Made]) -> float:
@@ -137,8 +167,37 @@ def make_one(stem: str, item: T, folder: Path, make: Callable[[T], Made]) -> flo
     return duration
 
 
-def _entry(folder: Path, stem: str) -> dict[str, Any]:
-    return {
-        "sha256": content_hash(folder / f"{stem}.flac"),
-        **json.loads((folder / f"{stem}.json").read_text()),
-    }
+def _entry(folder: Path, stem: str) -> dict[str, Any] | None:
+    """Describe a clip by its files; None if one of them is missing or its labels cannot be read."""
+    try:
+        about = json.loads((folder / f"{stem}.json").read_text())
+        entry = {"sha256": content_hash(folder / f"{stem}.flac"), **about}
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return entry if _is_entry(entry) else None
+
+
+def _read(manifest: Path) -> dict[str, dict[str, Any]] | None:
+    """Read the entries of a manifest; None if it is not what `generate` wrote."""
+    try:
+        content = json.loads(manifest.read_text())
+        clips = content["clips"]
+        is_whole = all(map(_is_entry, clips.values())) and content.get(CHECKSUM) in (None, _checksum(clips))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return dict(clips) if is_whole else None
+
+
+def _is_entry(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and set(entry) == {"sha256", "duration", "labels"}
+        and isinstance(entry["sha256"], str)
+        and isinstance(entry["duration"], int | float)
+        and 0 < entry["duration"] < float("inf")
+    )
+
+
+def _checksum(clips: Mapping[str, Any]) -> str:
+    """Hash a list of clips; older manifests do not hold one."""
+    return sha256(json.dumps(clips, sort_keys=True).encode()).hexdigest()

@@ -1,5 +1,6 @@
 """Options that several commands have, and what their values mean."""
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,47 @@ from mirbench.errors import UsageError
 
 PROTOCOLS = ("convex", "convex-refit", "sgd", "marble", "hear", "knn")  # of mirbench.protocols
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Number(click.FloatRange):
+    """A finite number in a range. Every comparison with nan is false, so that click's own range lets it pass."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the number.
+
+        Raises
+        ------
+        click.BadParameter
+            If it is nan, infinite, or outside of the range.
+        """
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
+
+class NamedPath(click.Path):
+    """A path that is not the empty string, which pathlib takes for the current folder."""
+
+    def __init__(self, **about: Any) -> None:
+        super().__init__(path_type=Path, **about)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the path.
+
+        Raises
+        ------
+        click.BadParameter
+            If it is empty, or click refuses it.
+        """
+        if value == "":
+            self.fail("the path is empty; write . for the current folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+SEED = click.IntRange(min=0, max=2**32 - 1)  # numpy's and scikit-learn's random states take no more
+MAX_GIB = 1e9  # an exabyte: a number of bytes stays a finite float
+MAX_HOURS = 1e6
 
 
 def names(context: click.Context, option: click.Parameter, value: str) -> list[str]:
@@ -42,7 +84,7 @@ def probe_options(command: F) -> F:
     for option in (
         click.option(
             "--memory",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Number(min=0, max=MAX_GIB, min_open=True),
             default=2.0,
             show_default=True,
             callback=lambda context, option, value: value * 2**30,
@@ -51,7 +93,7 @@ def probe_options(command: F) -> F:
         ),
         click.option(
             "--store-limit",
-            type=click.FloatRange(min=0),
+            type=Number(min=0, max=MAX_GIB),
             callback=lambda context, option, value: None if value is None else value * 2**30,
             metavar="GIB",
             help="What stored features may take; those of other encoders that were used least recently go.",
@@ -104,7 +146,7 @@ def home_option(command: F) -> F:
     """Add --home."""
     return click.option(
         "--home",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=NamedPath(file_okay=False),
         help="Where data and features are kept; also MIRBENCH_HOME.",
     )(command)
 

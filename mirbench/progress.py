@@ -3,6 +3,7 @@
 import sys
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -45,7 +46,8 @@ class _Report(ABC):
     def _print_line(self) -> None:
         self._last_line = time.monotonic()
         if not self._quiet:
-            print(f"{self._title}: {self._line()}", file=sys.stderr, flush=True)
+            with suppress(OSError):  # a full or closed log stops no work
+                print(f"{self._title}: {self._line()}", file=sys.stderr, flush=True)
 
 
 class Progress(_Report):

@@ -200,6 +200,9 @@ def compare_command(
 @click.argument("record")
 @out_option
 @click.option("--checkpoint", metavar="FILE", help="Where the encoder's weights lie, if they were given by name.")
+@click.option(
+    "--trust-record", is_flag=True, help="Load the weights, or import the code, that the record names; read it before."
+)
 @click.option("--data", "csv", type=click.Path(path_type=Path), help="The CSV file, if the data are your own.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @home_option
@@ -209,34 +212,37 @@ def reproduce_command(
     record: str,
     out: Path,
     checkpoint: str | None,
+    trust_record: bool,
     csv: Path | None,
     device: str,
     home: Path | None,
     workers: int | None,
     plugin_paths: Sequence[Path],
 ) -> None:
-    """Run a RECORD again and say whether its number comes back, to the last digit, or what has changed.
+    """Run a RECORD again and compare its number, or print what has changed.
 
     RECORD is the beginning of its hash, FILE:LINE, or FILE. Stored features are used; with an empty --home they are
     computed again, too.
     """
     from mirbench.plan import Settings
-    from mirbench.reproduce import find_record, reproduce
+    from mirbench.reproduce import TOLERANCE, find_record, reproduce, trusted_encoder
 
     recorded = find_record(record, out)
+    encoder = trusted_encoder(recorded, checkpoint, is_trusted=trust_record)
+    click.echo(f"loading encoder {encoder}", err=True)
     plugins = Plugins(plugin_files(plugin_paths))
     settings = Settings(
         home=find_home(home), out=out, device=find_device(device), workers=workers or os.cpu_count() or 1
     )
-    encoder = f"{recorded.encoder.partition('@')[0]}@{checkpoint}" if checkpoint else None
     found = reproduce(recorded, plugins, settings, encoder, csv)
     name = f"{recorded.encoder} on {recorded.task} ({recorded.dataset}), {recorded.metric}"
     click.echo(f"{name}: recorded {recorded.value!r} [{recorded.low!r}, {recorded.high!r}]")
     click.echo(f"{' ' * len(name)}  now      {found.found.value!r} [{found.found.low!r}, {found.found.high!r}]")
     for what, (before, now) in found.differences.items():
         click.echo(f"differs: {what}: {before} then, {now} now")
-    if found.is_equal:
-        click.secho("The number comes back, to the last digit.", fg="green")
+    if found.is_close:
+        how = "to the last digit" if found.is_equal else f"within {TOLERANCE:g}"
+        click.secho(f"The number comes back, {how}.", fg="green")
         return
     why = "see what differs above" if found.differences else "nothing that is recorded differs: is it the machine?"
     click.secho(f"The number does not come back ({found.found.value - recorded.value:+.2e}); {why}.", fg="red")

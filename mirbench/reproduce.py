@@ -11,6 +11,10 @@ from mirbench.plan import Settings, make_plan
 from mirbench.plugins import Plugins
 from mirbench.record import as_line, read_records, record_id
 from mirbench.run import run
+from mirbench.variants import suffix
+from mirbench.weights import is_named_elsewhere
+
+TOLERANCE = 1e-9  # absolute, of metrics that lie in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,12 @@ class Reproduction:
     def is_equal(self) -> bool:
         """Whether number and interval are back, to the last digit."""
         return _numbers(self.recorded) == _numbers(self.found)
+
+    @property
+    def is_close(self) -> bool:
+        """Whether number and interval are back within `TOLERANCE`: libraries of linear algebra round differently."""
+        pairs = zip(_numbers(self.recorded), _numbers(self.found), strict=True)
+        return self.is_equal or all(abs(before - now) <= TOLERANCE for before, now in pairs)
 
 
 def _numbers(result: Result) -> tuple[float, float, float]:
@@ -78,8 +88,44 @@ class _Collected:
         self.results.append(result)
 
 
+def trusted_encoder(recorded: Result, checkpoint: str | None = None, *, is_trusted: bool = False) -> str:
+    """Return the reference of a record's encoder, if it may be loaded.
+
+    A record may come from anybody. What it names is loaded only where that needs neither a file nor a download nor the
+    import of code that the record names.
+
+    Parameters
+    ----------
+    checkpoint
+        The user's own weights, instead of those that the record names.
+    is_trusted
+        Whether the user trusts the record.
+
+    Raises
+    ------
+    UsageError
+        If the record is not trusted and names weights or code.
+    """
+    reference = recorded.encoder.removesuffix(suffix(*_variant(recorded)))
+    name = reference.partition("@")[0]
+    named_by_record = name if checkpoint else reference
+    if is_named_elsewhere(named_by_record) and not is_trusted:
+        kind = "code or weights" if ":" in name else "weights"
+        advice = "" if checkpoint or ":" in name else ", or give the weights with --checkpoint FILE"
+        raise UsageError(
+            f"the record names {kind} to load: {named_by_record!r}; if you trust whoever made the record, add "
+            f"--trust-record{advice}"
+        )
+    return f"{name}@{checkpoint}" if checkpoint else reference
+
+
+def _variant(recorded: Result) -> tuple[str, bool]:
+    """Return the precision of a record's encoder, and whether it was compiled."""
+    return str(recorded.extraction.get("precision", "fp32")), bool(recorded.extraction.get("compiled", False))
+
+
 def reproduce(
-    recorded: Result, plugins: Plugins, settings: Settings, encoder: str | None = None, csv: Path | None = None
+    recorded: Result, plugins: Plugins, settings: Settings, encoder: str, csv: Path | None = None
 ) -> Reproduction:
     """Run a record again; features that are stored count, finished jobs do not.
 
@@ -88,7 +134,7 @@ def reproduce(
     settings
         Where, and on which device; what the record says replaces the rest.
     encoder
-        What to run instead of the recorded name, such as NAME@FILE where the file lies elsewhere now.
+        What to run: the recorded name (see `trusted_encoder`), or NAME@FILE where the file lies elsewhere now.
     csv
         Of a data set of the user's own.
 
@@ -97,6 +143,7 @@ def reproduce(
     MirbenchError
         If it cannot be run here.
     """
+    precision, compiled = _variant(recorded)
     own = replace(
         settings,
         size=recorded.size,
@@ -104,12 +151,12 @@ def reproduce(
         protocol=recorded.protocol,
         train_fractions=(recorded.train_fraction,),
         options=dict(recorded.options),
-        precision=str(recorded.extraction.get("precision", "fp32")),
-        compiled=bool(recorded.extraction.get("compiled", False)),
+        precision=precision,
+        compiled=compiled,
         fresh=True,
     )
     datasets: Sequence[str] = () if csv else (recorded.dataset,)
-    plan = make_plan(plugins, [encoder or recorded.encoder], [recorded.task], own, datasets=datasets, csv=csv)
+    plan = make_plan(plugins, [encoder], [recorded.task], own, datasets=datasets, csv=csv)
     collected = _Collected()
     plugins.observe(collected)
     failures = run(plan, plugins)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from mirbench.domain import Dataset, Scope
-from mirbench.errors import AudioError, MirbenchError
+from mirbench.errors import AudioError, MirbenchError, of_system
 from mirbench.extract import Failures, Region, extract
 from mirbench.finished import all_clips, described, finish
 from mirbench.plan import Job, Plan, Source, load_dataset
@@ -76,11 +76,22 @@ class caught:  # noqa: N801
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         if not isinstance(error, Exception):
             return False  # nothing went wrong, or Ctrl-C
-        is_bug = not isinstance(error, MirbenchError)
+        is_of_system = isinstance(error, OSError) and error.errno is not None
+        is_bug = not (isinstance(error, MirbenchError) or is_of_system)
         reason = f"{type(error).__name__}: {error}" if is_bug else str(error)
+        if is_of_system:
+            assert isinstance(error, OSError)
+            reason = of_system(error)
         text = "".join(traceback.format_exception(error)) if is_bug else ""
-        self._failures += [Failure(job, reason, text) for job in self._jobs]
+        self._failures += [Failure(job, reason + _remedy(error, job), text) for job in self._jobs]
         return True
+
+
+def _remedy(error: Exception, job: Job) -> str:
+    """Return the command that mends clips which mirbench has made itself."""
+    if not (isinstance(error, AudioError) and job.dataset.is_embedded):
+        return ""
+    return f"\nrun 'mirbench data prepare {job.dataset.name}' (same --size, same --home): it makes damaged clips again"
 
 
 def wanted_by(

@@ -132,12 +132,19 @@ class TaskSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetRequest:
-    """What a data set is asked for: one task's references, in one size, with data kept under one folder."""
+    """What a data set is asked for: one task's references, in one size, with data kept under one folder.
+
+    Attributes
+    ----------
+    verify
+        Whether `prepare` reads what is there, and makes again what is damaged: for data sets that are made.
+    """
 
     task: str
     size: str
     home: Path
     workers: int = 1
+    verify: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from mirbench.errors import MirbenchError
+from mirbench.errors import MirbenchError, UsageError
 from mirbench.files import sweep, write_atomically
 from mirbench.shards import Shard, read_shard, remove, write_shard
 
@@ -137,11 +137,11 @@ class FeatureStore:
 
         Raises
         ------
-        ValueError
-            If the limit is no finite number of bytes.
+        UsageError
+            If the limit is negative or not finite: a comparison with nan would remove everything.
         """
-        if not (math.isfinite(limit) and limit >= 0):
-            raise ValueError(f"a limit of {limit} bytes; expected a finite number from 0")
+        if not 0 <= limit < math.inf:
+            raise UsageError(f"limit of the store: {limit} bytes; expected a finite number of at least 0")
         folders = {folder_name(fingerprint) for fingerprint in keep}
         found = []
         for path in self.folder.glob("*/*/*.safetensors"):

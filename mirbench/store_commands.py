@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mirbench.errors import MirbenchError
-from mirbench.options import find_home, home_option
+from mirbench.options import MAX_GIB, Number, find_home, home_option
 
 if TYPE_CHECKING:
     from mirbench.store import FeatureStore
@@ -90,7 +90,9 @@ def store_verify(home: Path | None) -> None:
 
 
 @store_group.command("gc")
-@click.option("--limit", type=click.FloatRange(min=0), metavar="GIB", help="Keep what was used last, up to this much.")
+@click.option(
+    "--limit", type=Number(min=0, max=MAX_GIB), metavar="GIB", help="Keep what was used last, up to this much."
+)
 @home_option
 def store_clear(limit: float | None, home: Path | None) -> None:
     """Remove damaged files and, beyond a limit, those that were used least recently.

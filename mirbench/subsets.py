@@ -30,7 +30,7 @@ def subset(
     own = np.zeros((len(names), masses.shape[1]))
     np.add.at(own, members, masses)
     share = own.sum(axis=0) / max(own.sum(), 1e-12)
-    wanted = math.ceil(fraction * len(groups) - 1e-9)
+    wanted = max(1, math.ceil(fraction * len(groups) - 1e-9))
     waiting, total = list(order), np.zeros(masses.shape[1])
     chosen: list[int] = []
     while sum(sizes[chosen]) < wanted:

@@ -90,13 +90,17 @@ class Variant(Encoder):
         return {"precision": self._precision, "compiled": self._compiled, "relative_error": error}
 
 
+def suffix(precision: str, compiled: bool) -> str:
+    """Return what is appended to the name of an encoder that runs otherwise, for example "+bf16"; "" for fp32."""
+    return "".join([*([f"+{precision}"] if precision != "fp32" else []), *(["+compiled"] if compiled else [])])
+
+
 def vary(spec: EncoderSpec, precision: str, *, compiled: bool) -> EncoderSpec:
     """Change what an encoder's name stands for; the name says so."""
-    how = "+".join([*([precision] if precision != "fp32" else []), *(["compiled"] if compiled else [])])
-    if not how:
+    if not suffix(precision, compiled):
         return spec
     return replace(
         spec,
-        name=f"{spec.name}+{how}",
+        name=f"{spec.name}{suffix(precision, compiled)}",
         load=lambda device: Variant(lambda: spec.load(device), precision, compiled=compiled),
     )

@@ -6,6 +6,8 @@ one of a family, such as `hf:ORG/NAME`.
 
 import dataclasses
 import hashlib
+import re
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from mirbench.download import fetch
 from mirbench.errors import MirbenchError, UsageError, WeightsError, first_line
+from mirbench.files import content_hash
 from mirbench.plugins import Catalog
 from mirbench.specs import EncoderSpec, nothing_missing
 
@@ -21,7 +24,25 @@ if TYPE_CHECKING:
 
 RANDOM = "random"
 HUB = "hf://"
-CHECKSUM = "sha256="
+CHECKSUM = re.compile(r"sha256=([0-9a-f]{64})", re.IGNORECASE)
+MAX_NAME = 200  # bytes: file systems take 255, and a download adds a suffix
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address of weights, taken apart.
+
+    Attributes
+    ----------
+    name
+        Of the file under which they are kept: one path component.
+    sha256
+        What the file must hash to; None where the address pins nothing.
+    """
+
+    url: str
+    name: str
+    sha256: str | None
 
 
 def find_encoder(
@@ -55,6 +76,8 @@ def find_encoder(
     if spec.load_from is None:
         others = ", ".join(other.name for other in catalog.specs() if other.load_from is not None)
         raise UsageError(f"encoder {name!r} takes no other weights than its own; these do: {others or 'none'}")
+    if weights.startswith(HUB) and "#" in weights:
+        raise UsageError(f"{weights}: no checksum goes with {HUB}...; pin the content with @REVISION, a commit")
     if weights != RANDOM and not _is_remote(weights) and not Path(weights).exists():
         raise UsageError(
             f"{reference}: no such file or folder {weights!r}; expected a path, a URL, {HUB}... or {RANDOM}"
@@ -92,15 +115,61 @@ def find_weights(reference: str, home: Path) -> Path:
         path = Path(reference)
         if not path.exists():
             raise WeightsError(f"no such file or folder: {reference}")
+        if not (path.is_file() or path.is_dir()):
+            raise WeightsError(f"{reference}: a pipe or device; expected a file or folder of weights")
         return path
-    url, _, fragment = reference.partition("#")
-    sha256 = fragment.removeprefix(CHECKSUM) if fragment.startswith(CHECKSUM) else None
-    path = home / "weights" / hashlib.sha256(reference.encode()).hexdigest()[:16] / _short(url)
+    address = parse_address(reference)
+    path = home / "weights" / hashlib.sha256(reference.encode()).hexdigest()[:16] / address.name
     try:
-        fetch(url, path, sha256=sha256)
+        fetch(address.url, path, sha256=address.sha256, binary=True)
     except MirbenchError as error:
         raise WeightsError(f"weights cannot be downloaded: {error}") from error
+    if address.sha256 is not None and content_hash(path) != address.sha256:
+        raise WeightsError(
+            f"{path}: SHA-256 {content_hash(path)}, expected {address.sha256}: the file has changed since it was "
+            "downloaded; remove it to download it again"
+        )
     return path
+
+
+def parse_address(reference: str) -> Address:
+    """Take an address apart.
+
+    Parameters
+    ----------
+    reference
+        `http(s)://HOST/PATH`, with `#sha256=` and 64 hexadecimal digits to pin the content.
+
+    Raises
+    ------
+    UsageError
+        If it is no address, its last part cannot be the name of a file, or what follows # is not understood: a checksum
+        that is not checked is worse than none.
+    """
+    url, hash_sign, fragment = reference.partition("#")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise UsageError(f"{reference}: not an address ({error}); expected http(s)://HOST/PATH") from error
+    if not host or not url.isascii() or not url.isprintable() or " " in url:
+        raise UsageError(f"{reference!r}: not an address; expected http(s)://HOST/PATH, other characters as %XX")
+    name = unquote(PurePosixPath(parts.path).name or parts.netloc.rpartition("@")[2])
+    if name in (".", "..") or "/" in name or "\\" in name or not name.isprintable() or len(name.encode()) > MAX_NAME:
+        raise UsageError(f"{reference}: ends in {name!r}, which cannot be the name of a file; expected such as v.pt")
+    pinned = CHECKSUM.fullmatch(fragment)
+    if hash_sign and not pinned:
+        raise UsageError(f"{reference}: {fragment!r} is no checksum; expected #sha256= and 64 hexadecimal digits")
+    return Address(url, name, pinned[1].lower() if pinned else None)
+
+
+def is_named_elsewhere(reference: str) -> bool:
+    """Test whether loading an encoder reads weights or imports code that its reference names.
+
+    This is all but installed encoders with their own weights, and untrained ones.
+    """
+    name, at, weights = reference.partition("@")
+    return ":" in name or bool(at and weights != RANDOM)
 
 
 def _of_family(spec: EncoderSpec, member: str, trust_remote_code: bool) -> EncoderSpec:
@@ -124,7 +193,13 @@ def _load_named(spec: EncoderSpec, member: str, trust_remote_code: bool, device:
 
 def _load(spec: EncoderSpec, weights: str, home: Path, device: str) -> "Encoder":
     assert spec.load_from is not None
-    return spec.load_from(device, None if weights == RANDOM else find_weights(weights, home))
+    path = None if weights == RANDOM else find_weights(weights, home)
+    try:
+        return spec.load_from(device, path)
+    except WeightsError as error:
+        if not _is_remote(weights):
+            raise
+        raise WeightsError(f"{error}; if the download was damaged, remove {path} to download it again") from error
 
 
 def _is_remote(weights: str) -> bool:
@@ -132,10 +207,10 @@ def _is_remote(weights: str) -> bool:
 
 
 def _short(weights: str) -> str:
-    """Give the last part of a path or URL."""
-    if _is_remote(weights):
-        return unquote(PurePosixPath(urlsplit(weights).path or urlsplit(weights).netloc).name)
-    return Path(weights).name
+    """Return the last part of a path or an address."""
+    if weights.startswith(HUB):
+        return PurePosixPath(weights.removeprefix(HUB)).name
+    return parse_address(weights).name if _is_remote(weights) else Path(weights).name
 
 
 def _from_hub(reference: str) -> Path:

@@ -16,7 +16,7 @@ ORDER = (
     ("specs", "fingerprints", "files", "processes", "progress"),
     ("download", "generated", "published"),
     ("domain", "annotations", "references", "decode", "multilabel", "windows"),
-    ("variants",),
+    ("variants", "mp3"),
     ("hookspecs", "plugins", "weights"),
     ("audio", "shards", "store"),
     ("csv_dataset", "extract"),

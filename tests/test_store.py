@@ -177,7 +177,7 @@ def test_a_writer_that_fails_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_leftovers_of_killed_writers_are_swept_when_they_are_old(tmp_path):
-    old, new = tmp_path / f"{TEMPORARY_PREFIX}old", tmp_path / f"{TEMPORARY_PREFIX}new"
+    old, new = tmp_path / f"{TEMPORARY_PREFIX}old_file", tmp_path / f"{TEMPORARY_PREFIX}new_file"
     old.touch()
     new.touch()
     os.utime(old, (time.time() - 2 * SECONDS_BEFORE_SWEEPING,) * 2)

@@ -17,7 +17,7 @@ from mirbench.errors import UsageError, WeightsError
 from mirbench.plugins import Plugins
 from mirbench.weights import find_encoder, find_weights
 
-CONTENT = b"weights" * 1000
+CONTENT = b"weights\0" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

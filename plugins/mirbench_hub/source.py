@@ -1,15 +1,23 @@
 """A pretrained model: a folder on this machine, or a repository of the Hugging Face hub."""
 
 import json
+import pickle
+import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from safetensors import SafetensorError
+
 from mirbench.errors import WeightsError, first_line
 
 CONFIGURATION = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
+DAMAGE = (
+    SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, LookupError, TypeError, AttributeError,
+    ArithmeticError,
+)  # fmt: skip  # what transformers lets through
 T = TypeVar("T")
 
 
@@ -54,7 +62,7 @@ class Source:
             path = Path(self._attempt(self._download))
         try:
             found = json.loads(path.read_text())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise WeightsError(f"{path}: not JSON ({error})") from error
         if not isinstance(found, dict):
             raise WeightsError(f"{path}: expected an object of settings, found a {type(found).__name__}")
@@ -116,15 +124,26 @@ class Source:
         return str(hf_hub_download(self.name, CONFIGURATION, revision=self.revision))
 
     def _attempt(self, action: Callable[[], T]) -> T:
+        from huggingface_hub import errors
         from huggingface_hub.errors import HFValidationError
 
+        odd_settings = getattr(errors, "StrictDataclassError", HFValidationError)  # of releases that check types
         try:
-            return action()
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Detected pickle protocol")  # of files that are refused anyway
+                return action()
         except HFValidationError as error:
             raise WeightsError(f"{self.name!r} is neither a folder nor ORG/NAME of the Hugging Face hub") from error
         except (OSError, ValueError, ImportError) as error:  # what transformers raises for all that is not to be had
             reason = first_line(error).rstrip(".")
             raise WeightsError(f"{self.name}: {reason}{'' if self.is_local else self._hint()}") from error
+        except (*DAMAGE, odd_settings) as error:
+            is_foreign = isinstance(error, pickle.UnpicklingError)  # its text advises to run what the file holds
+            reason = "the file does not hold tensors alone" if is_foreign else first_line(error).rstrip(".:")
+            raise WeightsError(
+                f"{self.name}: weights or configuration are damaged, cut off, or of another network ({reason}); remove "
+                "the file, and download it again"
+            ) from error
 
     def _hint(self) -> str:
         at = f" --revision {self.revision}" if self.revision else ""

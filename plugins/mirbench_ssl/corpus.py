@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float16
 
 from mirbench import audio
-from mirbench.errors import AudioError, TrainingError
+from mirbench.errors import AudioError, TrainingError, of_system
 from mirbench.extract import Region
 from mirbench.files import content_hash, sweep, write_atomically
 from mirbench.processes import process_pool
@@ -72,11 +72,15 @@ def open_corpus(request: PretrainRequest, front_end: FrontEnd, say: Callable[[st
         If nothing is left.
     """
     regions: dict[tuple[str, float, float | None], tuple[Region, Any]] = {}
+    problems: list[str] = []
     for region, label in _regions(request):
-        regions.setdefault((content_hash(region.path), region.start, region.duration), (region, label))
+        try:
+            regions.setdefault((content_hash(region.path), region.start, region.duration), (region, label))
+        except OSError as error:
+            problems.append(of_system(error, str(region.path)))
     folder = request.home / "pretraining" / f"{front_end.name}-{front_end.fingerprint}"
     paths = {key: folder / f"{_name(key)}.npy" for key in regions}
-    problems = _compute_missing(
+    problems += _compute_missing(
         {paths[key]: region for key, (region, _) in regions.items() if not paths[key].is_file()}, front_end, request
     )
     if problems:

@@ -10,11 +10,13 @@ from jaxtyping import Float, Float32
 from torch import nn
 
 from mirbench import Encoder, WindowedEncoder, WindowFeatures, fingerprint
+from mirbench.errors import WeightsError
 from mirbench_ssl.frontends import FLOOR, HOP_LENGTH, MT2_FRONT_END
 from mirbench_ssl.transformer import Transformer
-from mirbench_ssl.weights import Header, load_weights, read_header, untrained
+from mirbench_ssl.weights import REMEDY, Header, load_weights, read_header, untrained
 
 VERSION = 1  # raise whenever the numbers change
+MAX_DEPTH = 100  # blocks: a damaged header must not fill the memory
 E = TypeVar("E", bound="TokenEncoder")
 BuildNetwork = Callable[[int], nn.Module]
 
@@ -96,9 +98,12 @@ def load_encoder(encoder: type[E], build: BuildNetwork, model: str, device: str,
     if weights is None:
         with untrained() as header:
             return encoder(build(12), header, device)
-    network = build(_depth(read_header(weights).configuration))
+    network = build(_depth(weights, read_header(weights).configuration))
     return encoder(network, load_weights(weights, model, network), device)
 
 
-def _depth(configuration: Mapping[str, object]) -> int:
-    return int(str(configuration.get("depth", 12)))
+def _depth(path: Path, configuration: Mapping[str, object]) -> int:
+    depth = str(configuration.get("depth", 12))
+    if not depth.isdecimal() or not 1 <= int(depth) <= MAX_DEPTH:
+        raise WeightsError(f"{path}: depth {depth!r} in its header; expected blocks from 1 to {MAX_DEPTH}; {REMEDY}")
+    return int(depth)

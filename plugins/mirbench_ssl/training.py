@@ -5,9 +5,11 @@ import io
 import json
 import math
 import os
+import pickle
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -17,8 +19,8 @@ import click
 import torch
 from torch import distributed, nn
 
-from mirbench.errors import TrainingError
-from mirbench.files import write_atomically
+from mirbench.errors import TrainingError, first_line
+from mirbench.files import sweep, write_atomically
 from mirbench.progress import StepProgress
 from mirbench.specs import PretrainRequest
 from mirbench_ssl.corpus import Corpus, open_corpus
@@ -32,6 +34,9 @@ STEPS_TO_MEASURE = 20  # before --hours becomes a number of steps
 FULL_SPEED_AFTER = 3  # steps; the first ones are slower
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 BETAS = (0.9, 0.98)
+DAMAGE = (
+    pickle.UnpicklingError, EOFError, RuntimeError, KeyError, IndexError, TypeError, ValueError, AttributeError,
+)  # fmt: skip  # of torch.load and load_state_dict
 CLIP_NORM = 3.0  # of each parameter's gradient by itself
 
 
@@ -46,6 +51,7 @@ def pretrain(recipe: Recipe, request: PretrainRequest) -> None:
         If there is nothing to train on, the options are unknown, the output is there, or the loss is not a number.
     """
     options = recipe.checked(request)
+    sweep(request.out.parent, deep=False)
     _refuse_to_overwrite(request)
     if request.out.exists():
         click.echo(f"{request.out} is there already: nothing to do", err=True)
@@ -90,7 +96,7 @@ class _Run:
         self.n_steps = None if request.hours is not None else request.steps or recipe.steps
         self.step, self.seconds = 0, 0.0
         self.lines: list[dict[str, int | float]] = []
-        if request.resume and self._checkpoint.is_file():
+        if request.resume and self._checkpoint.exists():
             self._resume()
 
     def train(self) -> None:
@@ -253,7 +259,21 @@ class _Run:
         self._write_lines()
 
     def _resume(self) -> None:
-        state = torch.load(self._checkpoint, map_location=self.request.device, weights_only=True)
+        if not self._checkpoint.is_file():
+            raise TrainingError(f"{self._checkpoint}: not a file; remove it to train from the beginning")
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Detected pickle protocol")  # of files that are refused anyway
+                state = torch.load(self._checkpoint, map_location=self.request.device, weights_only=True)
+            self._continue_from(state)
+        except DAMAGE as error:
+            is_foreign = isinstance(error, pickle.UnpicklingError)  # its text advises to run what the file holds
+            reason = "not a checkpoint of mirbench" if is_foreign else first_line(error)
+            raise TrainingError(
+                f"{self._checkpoint}: damaged ({reason}); remove it to train from the beginning"
+            ) from error
+
+    def _continue_from(self, state: dict[str, Any]) -> None:
         then, now = json.loads(state["identity"]), self._identity()
         changed = [f"{name} {then.get(name)!r}, now {now[name]!r}" for name in now if then.get(name) != now[name]]
         if changed:
@@ -262,8 +282,8 @@ class _Run:
             )
         self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.n_steps, self.seconds = state["step"], state["n_steps"], state["seconds"]
-        self.lines = state["lines"]
+        self.step, self.n_steps, self.seconds = int(state["step"]), int(state["n_steps"]), float(state["seconds"])
+        self.lines = list(state["lines"])
 
     def _write_lines(self) -> None:
         text = "".join(f"{json.dumps(line)}\n" for line in self.lines)

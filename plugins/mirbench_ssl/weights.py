@@ -12,10 +12,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from mirbench.errors import WeightsError
+from mirbench.errors import WeightsError, first_line
 from mirbench.files import write_atomically
 
 FORMAT = "mirbench 1"
+REMEDY = "remove the file, and download or train it again"
+FIELDS: Mapping[str, type] = {
+    "model": str, "configuration": dict, "data": dict, "steps": int, "seed": int, "commit": str, "version": str,
+    "license": str, "training": dict, "calibration": dict,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +123,15 @@ def read_header(path: Path) -> Header:
         raise WeightsError(
             f"{path}: format {metadata.get('format')!r}; expected {FORMAT!r}, as 'mirbench pretrain' writes it"
         )
-    return Header(**{name: json.loads(value) for name, value in metadata.items() if name != "format"})
+    try:
+        values = {name: json.loads(value) for name, value in metadata.items() if name != "format"}
+        odd = [name for name, value in values.items() if not isinstance(value, FIELDS[name])]
+    except (ValueError, KeyError, RecursionError) as error:
+        raise WeightsError(f"{path}: its header holds {error!s:.60}; expected {', '.join(FIELDS)}; {REMEDY}") from error
+    if odd or "model" not in values:
+        found = f"{odd[0]} {values[odd[0]]!r:.60}" if odd else "no model"
+        raise WeightsError(f"{path}: its header holds {found}; expected what 'mirbench pretrain' writes; {REMEDY}")
+    return Header(**values)
 
 
 def load_weights(path: Path, model: str, network: torch.nn.Module) -> Header:
@@ -134,11 +147,14 @@ def load_weights(path: Path, model: str, network: torch.nn.Module) -> Header:
         raise WeightsError(
             f"{path}: weights of {header.model!r}, not of {model!r}; use --encoder {header.model}@{path}"
         )
-    tensors = {
-        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()
-    }
     try:
-        network.load_state_dict(tensors)
+        tensors = load_file(path)
+    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        raise WeightsError(f"{path}: damaged or cut off ({first_line(error)}); {REMEDY}") from error
+    try:
+        network.load_state_dict(
+            {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+        )
     except RuntimeError as error:
         raise WeightsError(f"{path}: the weights do not fit the network: {' '.join(str(error).split())}") from error
     return header
@@ -150,14 +166,19 @@ def _short(value: object) -> str:
 
 def _metadata(path: Path) -> dict[str, str]:
     """Read the metadata of a safetensors file: eight bytes of length, then JSON."""
+    if path.exists() and not path.is_file():
+        raise WeightsError(f"{path}: not a file; expected weights as 'mirbench pretrain' writes them")
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > path.stat().st_size:
                 raise ValueError("its header is longer than the file")
-            found: dict[str, str] = json.loads(file.read(length)).get("__metadata__", {})
+            header = json.loads(file.read(length))
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror}") from error
-    except (ValueError, struct.error, SafetensorError) as error:
-        raise WeightsError(f"{path}: not a safetensors file ({error})") from error
+    except (ValueError, struct.error, RecursionError) as error:
+        raise WeightsError(f"{path}: not a safetensors file ({error}); {REMEDY}") from error
+    found = header.get("__metadata__", {}) if isinstance(header, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise WeightsError(f"{path}: not a safetensors file (its header is no table of texts); {REMEDY}")
     return found

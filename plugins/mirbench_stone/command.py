@@ -30,6 +30,11 @@ def key_command(paths: Sequence[Path], checkpoint: str | None, top: int, layout:
     from mirbench import audio
     from mirbench_stone.calibration import key_names
 
+    for folder in paths:
+        if folder.is_dir() and not any(audio.find(folder)):
+            raise AudioError(
+                f"{folder}: no audio in this folder; expected files that end in {' '.join(audio.SUFFIXES)}"
+            )
     encoder = _load(checkpoint)
     names = key_names(encoder.header.calibration)
     writer = csv.writer(sys.stdout, lineterminator="\n")

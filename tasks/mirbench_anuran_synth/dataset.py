@@ -85,6 +85,7 @@ def prepare(request: DatasetRequest) -> None:
         make,
         title=f"synthesising {NAME}",
         workers=request.workers,
+        verify=request.verify,
         about={"synthetic": "calls and backgrounds are computed from published acoustics; there are no recordings"},
     )
 

@@ -82,6 +82,7 @@ def prepare(request: DatasetRequest) -> None:
         make,
         title=f"synthesising {NAME}",
         workers=request.workers,
+        verify=request.verify,
         about={"kind": "synthesised, no recordings"},
     )
 

@@ -118,6 +118,7 @@ def prepare(request: DatasetRequest) -> None:
         make,
         title=f"rendering {NAME}",
         workers=request.workers,
+        verify=request.verify,
         about={
             "synthesiser": render.synthesiser_version(),
             "soundfont": {"name": "TimGM6mb", "sha256": content_hash(render.soundfont())},

@@ -137,6 +137,7 @@ def prepare(request: DatasetRequest) -> None:
         make,
         title=f"making {NAME} audible",
         workers=request.workers,
+        verify=request.verify,
         about={"offset_db": offset_db},
     )
 

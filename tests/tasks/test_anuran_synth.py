@@ -248,7 +248,7 @@ def test_clips_have_three_seconds_and_do_not_clip(request_of_made):
 
 
 def test_what_is_not_made_says_what_to_run(tmp_path: Path):
-    with pytest.raises(MissingDataError, match="run 'mirbench data prepare anuran-synth'"):
+    with pytest.raises(MissingDataError, match="run 'mirbench data prepare anuran-synth --size small'"):
         AnuranSynth(DatasetRequest(task="anuran", size="small", home=tmp_path))
 
 

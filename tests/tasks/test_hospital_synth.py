@@ -330,5 +330,5 @@ def test_another_task_is_an_error_that_names_it(tmp_path: Path):
 
 
 def test_what_is_not_synthesised_says_what_to_run(tmp_path: Path):
-    with pytest.raises(DatasetError, match="run 'mirbench data prepare hospital-synth'"):
+    with pytest.raises(DatasetError, match="run 'mirbench data prepare hospital-synth --size small'"):
         dataset.HospitalSynth(DatasetRequest(task="hospital", size="small", home=tmp_path))
