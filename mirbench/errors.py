@@ -1,6 +1,7 @@
 """What can go wrong and can be mended by the user; everything else is a bug and keeps its traceback."""
 
 import errno
+from pathlib import Path
 
 ADVICE = {
     errno.ENOSPC: "free some space, or choose another place with --home or --out",
@@ -19,7 +20,6 @@ ADVICE = {
     errno.EIO: "check the disk or the network share",
     errno.EPIPE: "the program that read it has ended",
 }  # what the user can do, by the system's error number
-from pathlib import Path
 
 
 class MirbenchError(Exception):
