@@ -189,7 +189,7 @@ def run_command(
         click.echo(table.text())
         click.echo(f"records: {writer.path}")
     report_failures(failures, len(plan.jobs))
-    if failures:
+    if failures or any(problem.is_exit for problem in plugins.problems):
         sys.exit(FAILED)
 
 

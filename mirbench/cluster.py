@@ -21,7 +21,7 @@ from mirbench.finished import described, finish
 from mirbench.plan import Job, Plan, Settings, Source, load_dataset, make_plan
 from mirbench.plugins import Plugins
 from mirbench.progress import StepProgress
-from mirbench.run import SCOPES, Failure, caught, grouped, require_all, wanted_by
+from mirbench.run import SCOPES, Failure, announce, caught, grouped, require_all, wanted_by
 from mirbench.store import FeatureStore
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def run_on_cluster(plan: Plan, plugins: Plugins, scheduler: str, files: Sequence
     UsageError
         If the scheduler cannot be reached, or its workers cannot be used.
     """
-    plugins.manager.hook.mirbench_run_start(plan=plan)
+    announce(plan, plugins)
     with _connected(scheduler) as client:
         _require_usable(client, plan.settings.home)
         return _Run(plan, plugins, tuple(files), client).all()

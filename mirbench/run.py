@@ -10,6 +10,7 @@ from mirbench.domain import Dataset, Scope
 from mirbench.errors import AudioError, MirbenchError
 from mirbench.extract import Failures, Region, extract
 from mirbench.finished import all_clips, described, finish
+from mirbench.gate import contained
 from mirbench.plan import Job, Plan, Source, load_dataset
 from mirbench.plugins import Plugins
 from mirbench.progress import StepProgress
@@ -43,7 +44,7 @@ def run(plan: Plan, plugins: Plugins) -> list[Failure]:
     list of Failure
         Empty if every job ended. Results go to the observers (`mirbench_result`).
     """
-    plugins.manager.hook.mirbench_run_start(plan=plan)
+    announce(plan, plugins)
     failures: list[Failure] = []
     datasets: dict[Source, Dataset] = {}
     for source, jobs in grouped(plan.jobs, lambda job: job.source).items():
@@ -55,6 +56,12 @@ def run(plan: Plan, plugins: Plugins) -> list[Failure]:
         with caught(failures, jobs):
             _run_encoder(plan, jobs, datasets, store, plugins, failures)
     return failures
+
+
+def announce(plan: Plan, plugins: Plugins) -> None:
+    """Notify the observers of a plan before anything is computed."""
+    with contained("an observer of mirbench_run_start"):
+        plugins.manager.hook.mirbench_run_start(plan=plan)
 
 
 def grouped(jobs: Sequence[Job], key: Callable[[Job], K]) -> dict[K, list[Job]]:
@@ -74,7 +81,7 @@ class caught:  # noqa: N801
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, Exception):
+        if error is None or isinstance(error, KeyboardInterrupt):
             return False  # nothing went wrong, or Ctrl-C
         is_bug = not isinstance(error, MirbenchError)
         reason = f"{type(error).__name__}: {error}" if is_bug else str(error)
