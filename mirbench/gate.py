@@ -131,23 +131,23 @@ class Gate:
     """
 
     def __init__(self, name: str) -> None:
-        self._who = f"encoder {name!r}"
+        self.who = f"encoder {name!r}"
         self._first: dict[str, tuple[int, int]] = {}
 
     def encode(self, encoder: Encoder, audio: Audio) -> object:
         """Encode one clip; its features are not checked yet."""
-        with contained(f"{self._who}: its encode"):
+        with contained(f"{self.who}: its encode"):
             return encoder.encode(audio)
 
     def encode_all(self, encoder: Encoder, clips: Iterable[Audio], batch_size: int) -> Iterator[object]:
         """Encode clips; their features are not checked yet."""
-        with contained(f"{self._who}: its encode_all"):
+        with contained(f"{self.who}: its encode_all"):
             found = encoder.encode_all(clips, batch_size)
         if not isinstance(found, Iterable):
-            raise EncoderError(f"{self._who}: encode_all returned {described(found)}; expected an iterator of Features")
+            raise EncoderError(f"{self.who}: encode_all returned {described(found)}; expected an iterator of Features")
         each = iter(found)
         while True:
-            with contained(f"{self._who}: its encode"):
+            with contained(f"{self.who}: its encode"):
                 features = next(each, each)
             if features is each:
                 return
@@ -170,7 +170,7 @@ class Gate:
         """
         if not isinstance(features, Features):
             raise EncoderError(
-                f"{self._who}: encode returned {described(features)} for {clip}; "
+                f"{self.who}: encode returned {described(features)} for {clip}; "
                 "expected mirbench.Features(frames, times)"
             )
         self._require_times(features.times, clip, duration)
@@ -180,7 +180,7 @@ class Gate:
             expected = self._first.setdefault(name, shape)
             if shape != expected:
                 raise EncoderError(
-                    f"{self._who}: {shape[0]} layers of {shape[1]} dims in {name} for {clip}; "
+                    f"{self.who}: {shape[0]} layers of {shape[1]} dims in {name} for {clip}; "
                     f"expected {expected[0]} of {expected[1]}, as for the first clip"
                 )
         return features
@@ -190,7 +190,7 @@ class Gate:
         with np.errstate(over="ignore"):
             values = np.asarray(features.readout(name), dtype=np.float32)
         if name != "frames" and not np.isfinite(values).all():
-            raise EncoderError(f"{self._who}: its frames are so large that {name!r} is infinite; scale them down")
+            raise EncoderError(f"{self.who}: its frames are so large that {name!r} is infinite; scale them down")
         return values
 
     def _require_finite(self, name: str, array: np.ndarray, clip: str) -> None:
@@ -198,23 +198,23 @@ class Gate:
             is_finite = np.isfinite(array.astype(np.float32, copy=False))  # what is stored
         if not is_finite.all():
             raise EncoderError(
-                f"{self._who}: NaN or infinity in {1 - is_finite.mean():.1%} of {name} for {clip}; "
+                f"{self.who}: NaN or infinity in {1 - is_finite.mean():.1%} of {name} for {clip}; "
                 "features must be finite, also those of silence"
             )
 
     def _require_times(self, times: np.ndarray, clip: str, duration: float) -> None:
         expected = "expected finite frame centres that rise from 0 s or later to the end of the clip"
         if not np.isfinite(times).all():
-            raise EncoderError(f"{self._who}: NaN or infinity among the frame times for {clip}; {expected}")
+            raise EncoderError(f"{self.who}: NaN or infinity among the frame times for {clip}; {expected}")
         if times[0] < 0:
-            raise EncoderError(f"{self._who}: frame times begin at {times[0]:.3f} s for {clip}; {expected}")
+            raise EncoderError(f"{self.who}: frame times begin at {times[0]:.3f} s for {clip}; {expected}")
         if len(times) > 1 and np.diff(times).min() <= 0:
             at = int(np.argmax(np.diff(times) <= 0))
             raise EncoderError(
-                f"{self._who}: a frame at {times[at]:.3f} s is followed by one at {times[at + 1]:.3f} s for {clip}; "
+                f"{self.who}: a frame at {times[at]:.3f} s is followed by one at {times[at + 1]:.3f} s for {clip}; "
                 f"{expected}"
             )
         if times[-1] > duration + SECONDS_BEYOND:
             raise EncoderError(
-                f"{self._who}: frame times reach {times[-1]:.2f} s in a clip of {duration:.2f} s: {clip}; {expected}"
+                f"{self.who}: frame times reach {times[-1]:.2f} s in a clip of {duration:.2f} s: {clip}; {expected}"
             )

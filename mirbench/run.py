@@ -14,6 +14,7 @@ from mirbench.gate import contained
 from mirbench.plan import Job, Plan, Source, load_dataset
 from mirbench.plugins import Plugins
 from mirbench.progress import StepProgress
+from mirbench.recheck import require_own_fingerprint, require_same
 from mirbench.store import FeatureStore
 
 MAX_FILES_SHOWN = 5
@@ -51,10 +52,11 @@ def run(plan: Plan, plugins: Plugins) -> list[Failure]:
         with caught(failures, jobs):
             datasets[source] = load_dataset(jobs[0].dataset, plan.settings.request(jobs[0].task))
     store = FeatureStore(plan.settings.home / "features")
+    known: dict[str, str] = {}
     ready = [job for job in plan.jobs if job.source in datasets]
     for jobs in grouped(ready, lambda job: job.encoder.name).values():
         with caught(failures, jobs):
-            _run_encoder(plan, jobs, datasets, store, plugins, failures)
+            _run_encoder(plan, jobs, datasets, store, plugins, failures, known)
     return failures
 
 
@@ -110,18 +112,19 @@ def _run_encoder(
     store: FeatureStore,
     plugins: Plugins,
     failures: list[Failure],
+    known: dict[str, str],
 ) -> None:
     """Encode the clips of all jobs once, then evaluate job by job."""
-    settings = plan.settings
+    settings, name = plan.settings, jobs[0].encoder.name
     encoder = jobs[0].encoder.load(settings.device)
+    require_own_fingerprint(encoder.fingerprint, name, known)
     readouts = {scope: encoder.readouts(scope) for scope in SCOPES}
     wanted = wanted_by(jobs, datasets, readouts)
-    extracted = extract(
-        encoder, wanted, store, title=jobs[0].encoder.name, batch_size=settings.batch_size, workers=settings.workers
-    )
+    require_same(encoder, name, wanted, store)
+    extracted = extract(encoder, wanted, store, title=name, batch_size=settings.batch_size, workers=settings.workers)
     read = [region for region in wanted if region not in extracted.unread]
     extraction = {**described(encoder, read), **extracted.speed()}
-    with StepProgress(jobs[0].encoder.name, len(jobs), unit="task") as progress:
+    with StepProgress(name, len(jobs), unit="task") as progress:
         for job in jobs:
             with caught(failures, [job]):
                 dataset = datasets[job.source]

@@ -19,7 +19,7 @@ ORDER = (
     ("gate", "variants"),
     ("hookspecs", "plugins", "weights"),
     ("audio", "store"),
-    ("csv_dataset", "extract"),
+    ("csv_dataset", "extract", "recheck"),
     ("scoring", "rows", "newton", "probes", "networks", "protocols", "subsets"),
     ("evaluate",),
     ("record",),
