@@ -225,7 +225,7 @@ def run_command(
         click.echo(table.text())
         click.echo(f"records: {writer.path}")
     report_failures(failures, len(plan.jobs))
-    if failures:
+    if failures or any(problem.is_exit for problem in plugins.problems):
         sys.exit(FAILED)
 
 
@@ -330,6 +330,12 @@ def check_command(
         request = _request(spec, size, find_home(home), workers or os.cpu_count() or 1)
         load_dataset(spec, request)
         options = {"request": request, "task": plugins.tasks[request.task].load()}
+    elif isinstance(spec, EncoderSpec):
+        from mirbench.recheck import stored_somewhere
+        from mirbench.store import FeatureStore
+
+        where = find_home(home)
+        options["stored"] = FeatureStore(where / "features"), stored_somewhere(plugins, where)
     n_failed = 0
     for check in checks_of(spec, **options):
         problem = check.problem()

@@ -21,7 +21,8 @@ from mirbench.finished import described, finish
 from mirbench.plan import Job, Plan, Settings, Source, load_dataset, make_plan
 from mirbench.plugins import Plugins
 from mirbench.progress import StepProgress
-from mirbench.run import SCOPES, Failure, caught, grouped, require_all, wanted_by
+from mirbench.recheck import length, require_own_fingerprint, require_same
+from mirbench.run import SCOPES, Failure, announce, caught, grouped, require_all, wanted_by
 from mirbench.store import FeatureStore
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 CLIPS_PER_TASK = 64
 SECONDS_TO_WAIT = 60.0  # for a first worker
 N_DESCRIBED = 4
+N_CANDIDATES = 64  # clips among which one is looked for that is stored, to compare its features
 T = TypeVar("T")
 
 
@@ -91,10 +93,17 @@ def _store(order: Order) -> FeatureStore:
     return _kept(("store", home), lambda: FeatureStore(home / "features"))
 
 
-def find_readouts(order: Order) -> dict[Scope, tuple[str, ...]]:
-    """Name the readouts of an encoder; done by a worker."""
+def find_readouts(order: Order) -> tuple[str, dict[Scope, tuple[str, ...]]]:
+    """Return the fingerprint and the readouts of an encoder; done by a worker."""
     with _in_use:
-        return {scope: _encoder(order).readouts(scope) for scope in SCOPES}
+        encoder = _encoder(order)
+        return encoder.fingerprint, {scope: encoder.readouts(scope) for scope in SCOPES}
+
+
+def compare_stored(order: Order, wanted: Mapping[Region, frozenset[str]]) -> None:
+    """Compare stored features with what the encoder computes now; done by a worker."""
+    with _in_use:
+        require_same(_encoder(order), order.encoder, wanted, _store(order))
 
 
 def extract_some(order: Order, wanted: Mapping[Region, frozenset[str]]) -> Extracted:
@@ -144,7 +153,7 @@ def run_on_cluster(plan: Plan, plugins: Plugins, scheduler: str, files: Sequence
     UsageError
         If the scheduler cannot be reached, or its workers cannot be used.
     """
-    plugins.manager.hook.mirbench_run_start(plan=plan)
+    announce(plan, plugins)
     with _connected(scheduler) as client:
         _require_usable(client, plan.settings.home)
         return _Run(plan, plugins, tuple(files), client).all()
@@ -157,6 +166,7 @@ class _Run:
         self._plan, self._plugins, self._files, self._client = plan, plugins, files, client
         self._failures: list[Failure] = []
         self._datasets: dict[Source, Dataset] = {}
+        self._known: dict[str, str] = {}  # names of encoders by fingerprint
         self._waiting: Any = as_completed()
         self._then: dict[object, tuple[Sequence[Job], Callable[[Any], None]]] = {}
         self._bar = StepProgress(f"{len(client.scheduler_info()['workers'])} workers", 0, unit="piece")
@@ -170,7 +180,7 @@ class _Run:
         ready = [job for job in self._plan.jobs if job.source in self._datasets]
         for jobs in grouped(ready, lambda job: job.encoder.name).values():
             state = _Progress(jobs)
-            self._submit(jobs, partial(self._extract, state), find_readouts, self._order(jobs[0]))
+            self._submit(jobs, partial(self._compare, state), find_readouts, self._order(jobs[0]))
         with self._bar:
             for future in self._waiting:
                 about, then = self._then.pop(future.key)
@@ -192,8 +202,17 @@ class _Run:
         plan = self._plan
         return Order(plan.run, self._files, job.reference, job.task.name, job.dataset.name, plan.csv, plan.settings)
 
-    def _extract(self, state: _Progress, readouts: Mapping[Scope, Sequence[str]]) -> None:
-        wanted = list(wanted_by(state.jobs, self._datasets, readouts).items())
+    def _compare(self, state: _Progress, about: tuple[str, Mapping[Scope, Sequence[str]]]) -> None:
+        fingerprint, readouts = about
+        name = state.jobs[0].encoder.name
+        require_own_fingerprint(fingerprint, name, self._known)
+        wanted = wanted_by(state.jobs, self._datasets, readouts)
+        some = {region: wanted[region] for region in sorted(wanted, key=length)[:N_CANDIDATES]}
+        then = partial(self._extract, state, wanted)
+        self._submit(state.jobs, then, compare_stored, self._order(state.jobs[0]), some)
+
+    def _extract(self, state: _Progress, by_region: Mapping[Region, frozenset[str]], _: None) -> None:
+        wanted = list(by_region.items())
         pieces = [dict(wanted[at : at + CLIPS_PER_TASK]) for at in range(0, len(wanted), CLIPS_PER_TASK)]
         state.n_open = len(pieces)
         state.some = [region for region, _ in wanted[:: max(1, len(wanted) // N_DESCRIBED)]][:N_DESCRIBED]

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 
 from mirbench import audio
-from mirbench.domain import Audio, Clip, Encoder, Features
+from mirbench.domain import Clip, Encoder, Features
 from mirbench.errors import AudioError, EncoderError
 from mirbench.files import content_hash
+from mirbench.gate import Gate
 from mirbench.progress import Progress
 from mirbench.store import FeatureKey, FeatureStore, Writer
 
@@ -37,6 +37,9 @@ class Region:
     def of(cls, clip: Clip) -> "Region":
         """The audio of a clip."""
         return cls(clip.path, clip.start, clip.duration, clip.sha256)
+
+    def __str__(self) -> str:
+        return f"{self.path} at {self.start:.2f} s"
 
     def key(self, encoder: Encoder, readout: str) -> FeatureKey:
         """Name the features of this region.
@@ -114,7 +117,9 @@ def extract(
     Raises
     ------
     EncoderError
-        If the encoder returns NaN, infinity, or the wrong number of clips.
+        If the encoder returns what cannot be features of its clips (see `mirbench.gate`), or of too many or too few.
+    PluginError
+        If the encoder tries to end the process.
     """
     failures: Failures = {}
     done = Extracted(failures)
@@ -125,7 +130,7 @@ def extract(
             if missing:
                 shards = store.writer(encoder.fingerprint, title)
                 progress = Progress(title, len(missing), quiet=quiet)
-                _compute(encoder, missing, shards, pool, done, progress, batch_size)
+                _compute(encoder, missing, shards, pool, done, progress, batch_size, Gate(title))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -160,16 +165,17 @@ def _compute(
     done: Extracted,
     progress: Progress,
     batch_size: int,
+    gate: Gate,
 ) -> None:
     """Run decoder, encoder and writer side by side; each hands on in order."""
     in_flight: deque[tuple[Region, int]] = deque()
 
-    def decode(region: Region) -> tuple[int, Audio | Features] | AudioError:
+    def decode(region: Region) -> tuple[int, object] | AudioError:
         try:
             samples = audio.load(region.path, encoder.sample_rate, region.start, region.duration)
         except AudioError as error:
             return error
-        return len(samples), encoder.encode(samples) if encoder.is_parallel else samples
+        return len(samples), gate.encode(encoder, samples) if encoder.is_parallel else samples
 
     def decoded() -> Iterator[Any]:
         for region, found in _map_ahead(pool, decode, missing, CLIPS_AHEAD * pool._max_workers):
@@ -183,13 +189,13 @@ def _compute(
 
     writing: deque[Future[None]] = deque()
     with progress, shards, ThreadPoolExecutor(1) as writer, torch.inference_mode(), _threads(encoder.is_parallel):
-        encoded = decoded() if encoder.is_parallel else encoder.encode_all(decoded(), batch_size)
-        for features in encoded:
+        encoded = decoded() if encoder.is_parallel else gate.encode_all(encoder, decoded(), batch_size)
+        for found in encoded:
             if not in_flight:
                 raise EncoderError("encode_all returned more features than it was given clips")
             region, n_samples = in_flight.popleft()
-            _check(features, region, n_samples / encoder.sample_rate)
-            writing.append(writer.submit(_store, shards, missing[region], features))
+            features = gate.admit(found, str(region), n_samples / encoder.sample_rate)
+            writing.append(writer.submit(_store, shards, missing[region], features, gate))
             while len(writing) > CLIPS_AHEAD:
                 writing.popleft().result()
             done.audio_seconds += n_samples / encoder.sample_rate
@@ -226,19 +232,6 @@ def _map_ahead(
         yield first, future.result()
 
 
-def _check(features: Features, region: Region, duration: float) -> None:
-    arrays = {"frames": features.frames, **features.tokens}
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            share = 1 - np.isfinite(array).mean()
-            raise EncoderError(
-                f"NaN or infinity in {share:.1%} of {name} for {region.path} at {region.start:.2f} s; "
-                "features must be finite, of silence too"
-            )
-    if features.times[-1] > duration + 1.0:
-        raise EncoderError(f"frame times reach {features.times[-1]:.2f} s in a clip of {duration:.2f} s: {region.path}")
-
-
-def _store(shards: Writer, keys: Iterable[FeatureKey], features: Features) -> None:
+def _store(shards: Writer, keys: Iterable[FeatureKey], features: Features, gate: Gate) -> None:
     for key in keys:
-        shards.add(key, np.asarray(features.readout(key.readout), dtype=np.float32), features.times)
+        shards.add(key, gate.readout(features, key.readout), features.times)

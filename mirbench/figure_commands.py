@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from mirbench.domain import Result
 
-OF_RECORDS = "layers"
-KINDS = ("confusion", "calibration", "labels", "timeline", OF_RECORDS)  # of mirbench.plots
+OF_RECORDS, OF_A_CLIP = "layers", "timeline"
+KINDS = ("confusion", "calibration", "labels", OF_A_CLIP, OF_RECORDS)  # of mirbench.plots
 FORMATS = (".png", ".svg", ".pdf")
 
 
@@ -58,6 +58,8 @@ def plot_command(
     timeline (a clip's reference and estimate over its spectrogram), layers (validation, layer by layer).
     """
     _require_format(out)
+    if clip is not None and kind != OF_A_CLIP:
+        raise UsageError(f"--clip goes with plot {OF_A_CLIP}; {kind} shows all clips")
     found = [
         result
         for result in _newest(read_all(results))

@@ -6,7 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -23,15 +23,23 @@ if TYPE_CHECKING:
     import click
 
 GROUP = "mirbench"
+SEPARATORS = " ,@:"  # of names on the command line; of encoders, from weights and members of a family
 S = TypeVar("S", bound=Spec)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with a plugin that takes nothing else down."""
+    """Something wrong with a plugin that takes nothing else down.
+
+    Attributes
+    ----------
+    is_exit
+        Whether the plugin tried to end the process, so that the exit code must show it.
+    """
 
     plugin: str
     reason: str
+    is_exit: bool = False
 
     def __str__(self) -> str:
         return f"plugin {self.plugin}: {self.reason}"
@@ -170,9 +178,15 @@ class Plugins:
     def _attempt(self, origin: str, action: Callable[[], None]) -> None:
         try:
             action()
+        except KeyboardInterrupt:
+            raise  # Ctrl-C
+        except PluginError as error:
+            self._problems.append(Problem(origin, str(error)))
         except Exception as error:  # whatever a plugin raises at import, it must not take the others down
-            reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
-            self._problems.append(Problem(origin, reason))
+            self._problems.append(Problem(origin, f"{type(error).__name__}: {error}"))
+        except BaseException as error:
+            reason = f"it tried to end the process ({error!r}); expected a return or an exception"
+            self._problems.append(Problem(origin, reason, is_exit=True))
 
     def _register(self, load: Callable[[], ModuleType], origin: str) -> None:
         module = load()
@@ -205,8 +219,46 @@ def _add_offers(implementation: Any, kind: type[S], found: list[tuple[S, str]]) 
             raise PluginError(
                 f"{implementation.function.__name__} yields a {type(spec).__name__}; expected {kind.__name__}"
             )
+        _require_name(spec)
+        if not callable(spec.load):
+            raise PluginError(f"{spec.name!r}: load is a {type(spec.load).__name__}; expected a function")
     origin = getattr(implementation.plugin, "__name__", implementation.plugin_name)
-    found += [(spec, origin) for spec in specs]
+    found += [(_gated(spec), origin) for spec in specs]
+
+
+def _require_name(spec: Spec) -> None:
+    """Refuse a name that the command line cannot name, or that tables and terminals cannot show."""
+    name: object = spec.name
+    if type(name) is not str or not name.isprintable() or not name or any(each in SEPARATORS for each in name):
+        raise PluginError(
+            f"{type(spec).__name__} has the name {name!r}; expected printable characters without spaces, "
+            "commas, '@' and ':'"
+        )
+
+
+def _gated(spec: Any) -> Any:
+    """Return a spec of which everything that it loads is checked; see `mirbench.gate`."""
+    if not isinstance(spec, EncoderSpec):
+        return replace(spec, load=partial(_loaded, f"{type(spec).__name__} {spec.name!r}", spec.load))
+    return replace(
+        spec,
+        load=partial(_loaded_encoder, spec.name, spec.load),
+        load_from=spec.load_from and partial(_loaded_encoder, spec.name, spec.load_from),
+        load_named=spec.load_named and partial(_loaded_encoder, spec.name, spec.load_named),
+    )
+
+
+def _loaded(who: str, load: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    from mirbench.gate import contained  # numpy enters here, not above
+
+    with contained(f"{who}: its load"):
+        return load(*arguments, **options)
+
+
+def _loaded_encoder(name: str, load: Callable[..., object], *arguments: Any) -> Any:
+    from mirbench.gate import loaded  # numpy enters here, not above
+
+    return loaded(name, load, *arguments)
 
 
 def _add_commands(implementation: Any, reserved: set[str], found: "dict[str, click.Command]") -> None:

@@ -97,6 +97,8 @@ def leaderboard_command(
 
     if is_long and kind != "csv":
         raise UsageError("--long goes with --format csv")
+    if with_published and kind == "csv":
+        raise UsageError("--published has no place in --format csv; take md, latex, json or html")
     every = read_all(out)
     results = _chosen(every, tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols)
     plugins = Plugins(plugin_files(plugin_paths))

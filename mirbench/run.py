@@ -10,9 +10,11 @@ from mirbench.domain import Dataset, Scope
 from mirbench.errors import AudioError, MirbenchError, of_system
 from mirbench.extract import Failures, Region, extract
 from mirbench.finished import all_clips, described, finish
+from mirbench.gate import contained
 from mirbench.plan import Job, Plan, Source, load_dataset
 from mirbench.plugins import Plugins
 from mirbench.progress import StepProgress
+from mirbench.recheck import require_own_fingerprint, require_same
 from mirbench.store import FeatureStore
 
 MAX_FILES_SHOWN = 5
@@ -43,18 +45,25 @@ def run(plan: Plan, plugins: Plugins) -> list[Failure]:
     list of Failure
         Empty if every job ended. Results go to the observers (`mirbench_result`).
     """
-    plugins.manager.hook.mirbench_run_start(plan=plan)
+    announce(plan, plugins)
     failures: list[Failure] = []
     datasets: dict[Source, Dataset] = {}
     for source, jobs in grouped(plan.jobs, lambda job: job.source).items():
         with caught(failures, jobs):
             datasets[source] = load_dataset(jobs[0].dataset, plan.settings.request(jobs[0].task))
     store = FeatureStore(plan.settings.home / "features")
+    known: dict[str, str] = {}
     ready = [job for job in plan.jobs if job.source in datasets]
     for jobs in grouped(ready, lambda job: job.encoder.name).values():
         with caught(failures, jobs):
-            _run_encoder(plan, jobs, datasets, store, plugins, failures)
+            _run_encoder(plan, jobs, datasets, store, plugins, failures, known)
     return failures
+
+
+def announce(plan: Plan, plugins: Plugins) -> None:
+    """Notify the observers of a plan before anything is computed."""
+    with contained("an observer of mirbench_run_start"):
+        plugins.manager.hook.mirbench_run_start(plan=plan)
 
 
 def grouped(jobs: Sequence[Job], key: Callable[[Job], K]) -> dict[K, list[Job]]:
@@ -74,7 +83,7 @@ class caught:  # noqa: N801
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, Exception):
+        if error is None or isinstance(error, KeyboardInterrupt):
             return False  # nothing went wrong, or Ctrl-C
         is_of_system = isinstance(error, OSError) and error.errno is not None
         is_bug = not (isinstance(error, MirbenchError) or is_of_system)
@@ -114,23 +123,19 @@ def _run_encoder(
     store: FeatureStore,
     plugins: Plugins,
     failures: list[Failure],
+    known: dict[str, str],
 ) -> None:
     """Encode the clips of all jobs once, then evaluate job by job."""
-    settings = plan.settings
+    settings, name = plan.settings, jobs[0].encoder.name
     encoder = jobs[0].encoder.load(settings.device)
+    require_own_fingerprint(encoder.fingerprint, name, known)
     readouts = {scope: encoder.readouts(scope) for scope in SCOPES}
     wanted = wanted_by(jobs, datasets, readouts)
-    extracted = extract(
-        encoder,
-        wanted,
-        store,
-        title=jobs[0].encoder.name,
-        batch_size=settings.batch_size,
-        workers=settings.workers,
-    )
+    require_same(encoder, name, wanted, store)
+    extracted = extract(encoder, wanted, store, title=name, batch_size=settings.batch_size, workers=settings.workers)
     read = [region for region in wanted if region not in extracted.unread]
     extraction = {**described(encoder, read), **extracted.speed()}
-    with StepProgress(jobs[0].encoder.name, len(jobs), unit="task") as progress:
+    with StepProgress(name, len(jobs), unit="task") as progress:
         for job in jobs:
             with caught(failures, [job]):
                 dataset = datasets[job.source]

@@ -88,6 +88,23 @@ def test_from_a_finished_run_to_a_table_a_page_and_a_sentence(mirbench, recordin
     assert json.loads(said)["differences"][0]["one"] == 1.0
 
 
+def test_published_results_have_no_place_in_csv(mirbench, recordings, tmp_path):
+    out = tmp_path / "results"
+    assert mirbench("run", "--encoder", "mfcc", "--task", "key", "--data", recordings, "--out", out)[0] == 0
+    code, _, err = mirbench("leaderboard", "--out", out, "--published")
+    assert code == 2
+    assert "--published has no place in --format csv; take md, latex, json or html" in err
+    assert not (out / "leaderboard.csv").exists()
+
+
+@pytest.mark.parametrize("kind", ["confusion", "calibration", "labels", "layers"])
+def test_a_clip_goes_with_a_timeline_only(mirbench, tmp_path, kind):
+    words = ("--encoder", "mfcc", "--clip", "one", "--out", tmp_path / "a.png", "--results", tmp_path)
+    code, _, err = mirbench("plot", kind, *words)
+    assert code == 2
+    assert f"--clip goes with plot timeline; {kind} shows all clips" in err
+
+
 def test_a_dry_run_computes_nothing(mirbench, recordings, home):
     code, out, _ = mirbench("run", "--encoder", "all", "--task", "all", "--data", recordings, "--dry-run")
     assert code == 0
@@ -96,12 +113,17 @@ def test_a_dry_run_computes_nothing(mirbench, recordings, home):
 
 
 def test_a_mistake_in_the_data_is_one_line_and_exit_1(mirbench, recordings, tmp_path):
-    bad = tmp_path / "bad.csv"
-    bad.write_text(recordings.read_text().replace("A minor\r\n", "A mirror\r\n", 1).replace(",split,", ",split,", 1))
-    code, _, err = mirbench("run", "--encoder", "chroma", "--task", "key", "--data", bad)
+    bad = recordings.with_name("bad.csv")
+    text = recordings.read_text()
+    assert "A minor\n" in text
+    bad.write_text(text.replace("A minor\n", "A mirror\n", 1))
+    code, out, err = mirbench("run", "--encoder", "chroma", "--task", "key", "--data", bad, "--out", tmp_path / "out")
     assert code == 1
-    assert "no such file" in err
-    assert "Traceback" not in err
+    assert "bad.csv" in err
+    assert "'A mirror'" in err
+    assert "no such file" not in err
+    assert "Traceback" not in out + err
+    assert len([line for line in err.splitlines() if "mirror" in line]) == 1
 
 
 def test_a_bug_in_a_plugin_keeps_its_traceback_and_exits_1(mirbench, recordings, tmp_path):

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from mirbench.arrays import as_features, mean_of
 from mirbench.errors import EncoderError
 
 Audio = Float32[np.ndarray, "_samples"]  # clips in one collection differ in length
@@ -39,11 +40,7 @@ class Features:
     tokens: Mapping[str, Float32[np.ndarray, "_layer _dim"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.frames.ndim != 3 or self.times.shape != (self.frames.shape[1],) or 0 in self.frames.shape:
-            raise EncoderError(
-                f"frames of shape {self.frames.shape} with times of shape {self.times.shape}; "
-                "expected [layer, time, dim] and [time], none of them empty"
-            )
+        vars(self).update(as_features(self.frames, self.times, self.tokens))
 
     def readout(self, name: str) -> Float32[np.ndarray, "_layer ... _dim"]:
         """Pick what a probe sees.
@@ -68,7 +65,7 @@ class Features:
         if name in self.tokens:
             return self.tokens[name]
         if name == MEAN_OF_TOKENS and self.tokens:
-            return np.asarray(np.mean(list(self.tokens.values()), axis=0))
+            return mean_of(self.tokens)
         known = ["frames", "mean", "mean and deviation", *self.tokens, *([MEAN_OF_TOKENS] if self.tokens else [])]
         raise EncoderError(f"no readout {name!r}; there are {', '.join(known)}")
 

@@ -4,7 +4,7 @@ Three faces: `mirbench check NAME` on the command line; `parametrize_with_checks
 `checks_of` for everything else.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +15,25 @@ from mirbench.testing.encoder_checks import (
     ENCODER_CHECKS,
     check_fingerprint_is_stable,
     check_says_what_it_is,
+    check_stored_features,
 )
 from mirbench.testing.task_checks import TASK_CHECKS, with_labels
 
 if TYPE_CHECKING:
     from mirbench.domain import Task
+    from mirbench.extract import Region
+    from mirbench.store import FeatureStore
 
 __all__ = ["Check", "CheckFailed", "checks_of", "parametrize_with_checks"]
 
 
 def checks_of(
-    spec: Spec, *, device: str = "cpu", request: DatasetRequest | None = None, task: "Task | None" = None
+    spec: Spec,
+    *,
+    device: str = "cpu",
+    request: DatasetRequest | None = None,
+    task: "Task | None" = None,
+    stored: "tuple[FeatureStore, Sequence[Region]] | None" = None,
 ) -> list[Check]:
     """List the checks for one spec; nothing is loaded before the first is run.
 
@@ -35,6 +43,8 @@ def checks_of(
         For a data set: which task, which size, where.
     task
         For a data set: what its references are for.
+    stored
+        For an encoder: where its features may be stored, and of which regions.
     """
     if isinstance(spec, EncoderSpec):
         loaded = _once(partial(spec.load, device))
@@ -43,6 +53,11 @@ def checks_of(
             *checks,
             Check("check_fingerprint_is_stable", partial(check_fingerprint_is_stable, spec, device)),
             Check("check_says_what_it_is", lambda: check_says_what_it_is(spec, loaded())),
+            *(
+                [Check("check_stored_features_are_its_own", lambda: check_stored_features(spec, loaded(), *stored))]
+                if stored
+                else []
+            ),
         ]
     if isinstance(spec, DatasetSpec):
         if request is None or task is None:

@@ -1,12 +1,19 @@
 """What every encoder promises."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float32, Float64
 
 from mirbench.domain import Audio, Encoder, Features
+from mirbench.errors import EncoderError
+from mirbench.extract import Region
+from mirbench.recheck import require_same
 from mirbench.specs import EncoderSpec
-from mirbench.testing.checks import require
+from mirbench.store import FeatureStore
+from mirbench.testing.checks import CheckFailed, require
 
+N_COMPARED = 3  # clips whose stored features are compared
 DURATIONS = (0.5, 1.0, 3.3, 10.0)
 SHORTEST_TURN = 1.25  # seconds
 EARLY_SECONDS, LATE_SECONDS = 0.1, 0.25  # besides one and a half frames; what hears only the past is late
@@ -184,6 +191,15 @@ def check_fingerprint_is_stable(spec: EncoderSpec, device: str = "cpu") -> None:
         np.array_equal(first.encode(clip).frames, second.encode(clip).frames),
         "two loads have one fingerprint but different features; seed the weights, or put them in the fingerprint",
     )
+
+
+def check_stored_features(spec: EncoderSpec, encoder: Encoder, store: FeatureStore, regions: Sequence[Region]) -> None:
+    """Stored features with the encoder's fingerprint are those that it computes now."""
+    readouts = frozenset((*encoder.readouts("clip"), *encoder.readouts("frame")))
+    try:
+        require_same(encoder, spec.name, dict.fromkeys(regions, readouts), store, N_COMPARED)
+    except EncoderError as error:
+        raise CheckFailed(str(error)) from error
 
 
 def check_says_what_it_is(spec: EncoderSpec, encoder: Encoder) -> None:

@@ -28,7 +28,6 @@ def key_command(paths: Sequence[Path], checkpoint: str | None, top: int, layout:
     Keys are spelled as mir_eval spells them. What cannot be read is named, and does not stop the others.
     """
     from mirbench import audio
-    from mirbench_stone.calibration import key_names
 
     for folder in paths:
         if folder.is_dir() and not any(audio.find(folder)):
@@ -36,7 +35,7 @@ def key_command(paths: Sequence[Path], checkpoint: str | None, top: int, layout:
                 f"{folder}: no audio in this folder; expected files that end in {' '.join(audio.SUFFIXES)}"
             )
     encoder = _load(checkpoint)
-    names = key_names(encoder.header.calibration)
+    names = _names(encoder, checkpoint)
     writer = csv.writer(sys.stdout, lineterminator="\n")
     if layout == "csv":
         writer.writerow(["path", "key", "probability"])
@@ -68,10 +67,40 @@ def _load(checkpoint: str | None) -> "ChromaEncoder":
     from mirbench_stone.encoder import load
 
     path = find_weights(checkpoint, find_home(None)) if checkpoint else shipped_weights(WEIGHTS, "skey")
-    encoder = load("skey", "cpu", path)
-    if not {"major", "minor"} <= set(encoder.header.calibration):
-        raise WeightsError(f"{path}: not calibrated, so that its classes have no names")
-    return encoder
+    return load(_model_of(path), "cpu", path)
+
+
+def _model_of(path: Path) -> str:
+    """Return which of the models with 24 classes a file belongs to; S-KEY if it does not say."""
+    from mirbench.files import content_hash
+    from mirbench_ssl.weights import read_header
+    from mirbench_stone.network import OUTPUTS
+    from mirbench_stone.published import PUBLISHED
+
+    if path.suffix != ".pt":
+        model = read_header(path).model
+    else:
+        known = PUBLISHED.get(content_hash(path)) if path.is_file() else None
+        model = known.model if known else "skey"
+    if OUTPUTS.get(model) == 12:
+        raise WeightsError(f"{path}: weights of {model!r}, whose 12 classes are key signatures; expected 24 keys")
+    return model if model in OUTPUTS else "skey"
+
+
+def _names(encoder: "ChromaEncoder", checkpoint: str | None) -> list[str]:
+    from mirbench_stone.calibration import key_names, measured_calibration
+
+    calibration = encoder.header.calibration
+    if not {"major", "minor"} <= set(calibration):
+        measured = measured_calibration(encoder.network)
+        if measured is None:
+            raise WeightsError(
+                f"{checkpoint}: not calibrated, and its answers to synthesised chords contradict each other, so that "
+                "its classes have no names; expected a published file, or weights of 'mirbench pretrain'"
+            )
+        click.echo(f"{checkpoint}: not a known file; its classes are named after synthesised chords", err=True)
+        calibration = measured
+    return key_names(calibration)
 
 
 def _keys(encoder: "ChromaEncoder", names: Sequence[str], path: Path) -> list[tuple[str, float]]:

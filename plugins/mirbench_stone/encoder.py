@@ -1,7 +1,6 @@
 """ChromaNet as an encoder: what its deeper stages hold for each pitch class, and the classes' probabilities."""
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -9,16 +8,14 @@ from jaxtyping import Float, Float32
 
 from mirbench import Encoder, Features, fingerprint
 from mirbench.domain import Audio
-from mirbench.errors import WeightsError
 from mirbench_ssl.frontends import HOP_LENGTH, STONE_FRONT_END, VqtLevels, crop, vqt_input
 from mirbench_ssl.weights import Header, load_weights, untrained
-from mirbench_stone.network import CHANNELS, MIN_FRAMES, N_CLASSES, ChromaNet, octave_pooled
+from mirbench_stone.network import CHANNELS, MIN_FRAMES, N_CLASSES, OUTPUTS, ChromaNet, octave_pooled
 from mirbench_stone.published import load_published
 
 VERSION = 1  # raise whenever the numbers change
 FIRST_STAGE = 2  # counted from 0: the third, whose 40 channels are the first wide ones
 WIDTH = max(CHANNELS) * N_CLASSES
-OUTPUTS: dict[str, Literal[12, 24]] = {"stone": 12, "skey": 24, "semitone": 24}
 
 
 class ChromaEncoder(Encoder):
@@ -85,7 +82,7 @@ def load(model: str, device: str, weights: Path | None) -> ChromaEncoder:
     Parameters
     ----------
     weights
-        As `mirbench pretrain` writes them, or S-KEY's published checkpoint (.pt); None for an untrained network.
+        As `mirbench pretrain` writes them, or a checkpoint of the published code (.pt); None for an untrained network.
     """
     if weights is None:
         with untrained() as header:
@@ -93,8 +90,4 @@ def load(model: str, device: str, weights: Path | None) -> ChromaEncoder:
     network = ChromaNet(OUTPUTS[model])
     if weights.suffix != ".pt":
         return ChromaEncoder(network, load_weights(weights, model, network), device)
-    if model != "skey":
-        raise WeightsError(
-            f"{weights}: of published checkpoints only S-KEY's can be read; use --encoder skey@{weights}"
-        )
-    return ChromaEncoder(network, load_published(weights, network), device)
+    return ChromaEncoder(network, load_published(weights, model, network), device)

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 N_BINS, N_CLASSES = 84, 12
+OUTPUTS: dict[str, Literal[12, 24]] = {"stone": 12, "skey": 24, "semitone": 24}
 CHANNELS = (2, 3, 40, 40, 30, 10, 3)
 KERNELS = (7, 7, 7, 7, 7, 5, 5)
 MIN_FRAMES = 128

@@ -1,12 +1,13 @@
 """Send results elsewhere as they become known: examples of what the observing hooks are for.
 
-Nothing is sent unless an environment variable asks for it:
+Nothing is written or sent unless an environment variable asks for it:
 
-- ``MIRBENCH_WEBHOOK=FILE`` appends what a webhook would be sent, a line of JSON for each event.
+- ``MIRBENCH_EVENTS=FILE`` appends a line of JSON to a file for each event; nothing is sent over a network.
 - ``MIRBENCH_MLFLOW=URI`` logs to MLflow (``pip install 'mirbench-audio[mlflow]'``): a run for every encoder, in the
   experiment ``mirbench``.
 
-What goes wrong here is said once and never stops a run: the record is on disk before.
+A run does not start with a value that cannot be used. What goes wrong later is reported once and never stops a run: the
+record is on disk before.
 """
 
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirbench import hookimpl
+from mirbench.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,16 +26,17 @@ if TYPE_CHECKING:
     from mirbench.plan import Plan
     from mirbench_trackers.trackers import Tracker
 
-WEBHOOK, MLFLOW = "MIRBENCH_WEBHOOK", "MIRBENCH_MLFLOW"
+EVENTS, MLFLOW = "MIRBENCH_EVENTS", "MIRBENCH_MLFLOW"
+FORMER = "MIRBENCH_WEBHOOK"  # former name of EVENTS
 
 
 @cache
-def _trackers(webhook: str, mlflow: str) -> "list[Tracker]":
-    from mirbench_trackers.trackers import MlflowTracker, Webhook
+def _trackers(events: str, mlflow: str) -> "list[Tracker]":
+    from mirbench_trackers.trackers import EventLog, MlflowTracker
 
     found: list[Tracker] = []
-    if webhook:
-        found.append(Webhook(Path(webhook)))
+    if events:
+        found.append(EventLog(Path(events)))
     if mlflow:
         try:
             found.append(MlflowTracker(mlflow))
@@ -43,8 +46,22 @@ def _trackers(webhook: str, mlflow: str) -> "list[Tracker]":
 
 
 def _wanted() -> "list[Tracker]":
-    webhook, mlflow = os.environ.get(WEBHOOK, ""), os.environ.get(MLFLOW, "")
-    return _trackers(webhook, mlflow) if webhook or mlflow else []
+    events, mlflow = os.environ.get(EVENTS, ""), os.environ.get(MLFLOW, "")
+    return _trackers(events, mlflow) if events or mlflow else []
+
+
+def _require_usable() -> None:
+    if FORMER in os.environ:
+        raise UsageError(f"{FORMER} is now called {EVENTS} (a file of JSON lines); set that, and unset {FORMER}")
+    events = os.environ.get(EVENTS, "")
+    path = Path(events)
+    if "://" in events:
+        raise UsageError(
+            f"{EVENTS}={events} looks like a URL; expected the path of a file, to which events are appended"
+        )
+    if events and path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "not a regular file"
+        raise UsageError(f"{EVENTS}={events} is {kind}; expected the path of a file, to which events are appended")
 
 
 def _tell(tell: "Callable[[Tracker], None]") -> None:
@@ -66,11 +83,18 @@ def _say(name: str, error: Exception) -> None:
 
 @hookimpl
 def mirbench_run_start(plan: "Plan") -> None:
-    """Tell all trackers of the plan."""
+    """Pass the plan on to all trackers.
+
+    Raises
+    ------
+    UsageError
+        If events cannot be written where the environment asks for it.
+    """
+    _require_usable()
     _tell(lambda tracker: tracker.start(plan))
 
 
 @hookimpl
 def mirbench_result(result: "Result") -> None:
-    """Tell all trackers of a number."""
+    """Pass a result on to all trackers."""
     _tell(lambda tracker: tracker.result(result))

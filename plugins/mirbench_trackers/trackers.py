@@ -15,23 +15,23 @@ EXPERIMENT = "mirbench"
 
 
 class Tracker(ABC):
-    """Somebody who wants to know."""
+    """Interface of an experiment tracker."""
 
     name: str
 
     @abstractmethod
     def start(self, plan: Plan) -> None:
-        """Learn of a run."""
+        """Receive the plan of a run."""
 
     @abstractmethod
     def result(self, result: Result) -> None:
-        """Learn of a number."""
+        """Receive a result."""
 
 
-class Webhook(Tracker):
+class EventLog(Tracker):
     """A file with a line of JSON for each event: `{"event": "run_start" | "result", ...}`."""
 
-    name = "webhook"
+    name = "events"
 
     def __init__(self, path: Path) -> None:
         self._path = path

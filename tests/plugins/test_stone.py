@@ -11,18 +11,21 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from torch.nn import functional
 
 from conftest import SHARED
 from mirbench.errors import WeightsError
+from mirbench.files import content_hash
 from mirbench_ssl.frontends import STONE_FRONT_END, crop, vqt_of
 from mirbench_ssl.segments import Batch
 from mirbench_ssl.weights import Header, shipped_weights, write_weights
 from mirbench_stone import WEIGHTS
 from mirbench_stone.calibration import calibrate, chord, key_names
-from mirbench_stone.encoder import OUTPUTS, load
-from mirbench_stone.network import MIN_FRAMES, ChromaNet, octave_pooled
+from mirbench_stone.encoder import load
+from mirbench_stone.network import CHANNELS, KERNELS, MIN_FRAMES, OUTPUTS, ChromaNet, octave_pooled
 from mirbench_stone.pretraining import SkeyObjective
-from mirbench_stone.published import CALIBRATION, load_published
+from mirbench_stone.published import CALIBRATION, NUMPY_SCALARS, load_published
+from mirbench_stone.published import PUBLISHED as PUBLISHED_FILES
 
 PUBLISHED = SHARED / "weights" / "skey.pt"
 RATE = STONE_FRONT_END.sample_rate
@@ -139,15 +142,161 @@ def test_the_published_weights_give_the_published_probabilities() -> None:
 @pytest.mark.shared
 def test_one_synthesised_chord_a_mode_calibrates_the_published_weights_as_their_authors_did() -> None:
     network = ChromaNet(24)
-    header = load_published(PUBLISHED, network)
+    header = load_published(PUBLISHED, "skey", network)
     assert calibrate(network.eval()) == CALIBRATION == header.calibration
     assert "MIT" in header.license
 
 
 @pytest.mark.shared
-def test_a_published_checkpoint_is_read_for_skey_only() -> None:
-    with pytest.raises(WeightsError, match="use --encoder skey@"):
-        load("stone", "cpu", PUBLISHED)
+@pytest.mark.parametrize("model", ["stone", "semitone"])
+def test_a_published_checkpoint_is_read_as_what_it_is(model: str) -> None:
+    with pytest.raises(WeightsError, match=f"weights of 'skey', not of '{model}'; use --encoder skey@"):
+        load(model, "cpu", PUBLISHED)
+
+
+def published_state(n_outputs: int) -> dict[str, torch.Tensor]:
+    """Random weights, named and laid out as in the checkpoints of deezer/stone and deezer/skey."""
+    torch.manual_seed(1)
+    state: dict[str, torch.Tensor] = {}
+    before = 1
+    for number, (channels, kernel) in enumerate(zip(CHANNELS, KERNELS, strict=True)):
+        halve, block = f"time_downsampling_blocks.{number}", f"convnext_blocks.{number}"
+        shapes = {
+            f"{halve}.conv.weight": (channels, before, 1, 2),
+            f"{halve}.conv.bias": (channels,),
+            f"{block}.dwconv.weight": (channels, 1, kernel, kernel),
+            f"{block}.dwconv.bias": (channels,),
+            f"{block}.pwconv1.weight": (4 * channels, channels),
+            f"{block}.pwconv1.bias": (4 * channels,),
+            f"{block}.pwconv2.weight": (channels, 4 * channels),
+            f"{block}.pwconv2.bias": (channels,),
+            f"{block}.gamma": (channels,),
+        }
+        if n_outputs == 12:
+            for name, width in ((halve, before), (block, channels)):
+                shapes |= {f"{name}.norm.weight": (84, width), f"{name}.norm.bias": (84, width)}
+        state |= {name: torch.randn(shape) / np.sqrt(np.prod(shape[1:])) for name, shape in shapes.items()}
+        before = channels
+    state |= {
+        "classifier.weight": torch.randn(n_outputs // 12, 3, 1, 1),
+        "classifier.bias": torch.randn(n_outputs // 12),
+    }
+    if n_outputs == 24:
+        state |= {"batch_norm.running_mean": torch.randn(2), "batch_norm.running_var": torch.rand(2) + 0.5}
+        state["batch_norm.num_batches_tracked"] = torch.tensor(3)
+    return {f"chromanet.{name}": tensor for name, tensor in state.items()}
+
+
+def as_published(state: dict[str, torch.Tensor], spectrogram: torch.Tensor) -> torch.Tensor:
+    """The network of deezer/stone, src/stone12/model: [batch, channel, bin, time]."""
+    state = {name.removeprefix("chromanet."): tensor for name, tensor in state.items()}
+    x = spectrogram[:, None]
+
+    def normalised(x: torch.Tensor, name: str) -> torch.Tensor:
+        moved = x.permute(0, 3, 2, 1)
+        moved = functional.layer_norm(moved, moved.shape[2:], state[f"{name}.norm.weight"], state[f"{name}.norm.bias"])
+        return moved.permute(0, 3, 2, 1)
+
+    for number, kernel in enumerate(KERNELS):
+        halve, block = f"time_downsampling_blocks.{number}", f"convnext_blocks.{number}"
+        x = normalised(x, halve)
+        x = functional.gelu(functional.conv2d(x, state[f"{halve}.conv.weight"], state[f"{halve}.conv.bias"], (1, 2)))
+        padded = functional.pad(x, (kernel // 2,) * 4, mode="replicate")
+        y = functional.conv2d(padded, state[f"{block}.dwconv.weight"], state[f"{block}.dwconv.bias"], groups=x.shape[1])
+        y = normalised(y, block).permute(0, 2, 3, 1)
+        y = functional.gelu(functional.linear(y, state[f"{block}.pwconv1.weight"], state[f"{block}.pwconv1.bias"]))
+        y = functional.linear(y, state[f"{block}.pwconv2.weight"], state[f"{block}.pwconv2.bias"])
+        x = x + (state[f"{block}.gamma"] * y).permute(0, 3, 1, 2)
+    x = x.unflatten(2, (-1, 12)).mean(dim=(2, 4))
+    return functional.conv1d(x, state["classifier.weight"][..., 0], state["classifier.bias"]).flatten(1)
+
+
+def test_a_checkpoint_of_stone_is_read_with_its_scales(tmp_path: Path) -> None:
+    state = published_state(12)
+    torch.save({"stone": state, "epoch": 50}, tmp_path / "stone.pt")
+    encoder = load("stone", "cpu", tmp_path / "stone.pt")
+    assert encoder.header.calibration == {}
+    spectrogram = torch.rand(2, 84, 200)
+    with torch.inference_mode():
+        expected = as_published(state, spectrogram)
+        assert expected.std() > 1e-2
+        assert torch.allclose(encoder.network(spectrogram), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("n_outputs", "model", "named"), [(12, "skey", "stone@"), (24, "stone", "skey@")])
+def test_a_checkpoint_of_another_number_of_classes_is_refused(
+    tmp_path: Path, n_outputs: int, model: str, named: str
+) -> None:
+    torch.save({"stone": published_state(n_outputs)}, tmp_path / "other.pt")
+    with pytest.raises(WeightsError, match=rf"other\.pt: {n_outputs} classes, '{model}' has .*--encoder {named}"):
+        load(model, "cpu", tmp_path / "other.pt")
+
+
+def pretend_published(monkeypatch: pytest.MonkeyPatch, path: Path, model: str) -> None:
+    """Let a file pass for the published one of a model."""
+    [known] = [each for each in PUBLISHED_FILES.values() if each.model == model]
+    monkeypatch.setitem(PUBLISHED_FILES, content_hash(path), known)
+
+
+def test_the_classes_of_the_published_semi_tone_are_those_of_its_code() -> None:
+    [known] = [each for each in PUBLISHED_FILES.values() if each.model == "semitone"]
+    names = key_names(known.calibration)
+    assert [names[index] for index in (0, 10, 12, 22)] == ["B minor", "A minor", "D major", "C major"]
+    assert len(set(names)) == 24
+
+
+def test_published_files_are_calibrated_by_their_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n_outputs, model, expected in ((12, "stone", {"signature": 2}), (24, "semitone", {"major": 22, "minor": 1})):
+        path = tmp_path / f"{model}.pt"
+        torch.save({"stone": published_state(n_outputs)}, path)
+        assert load(model, "cpu", path).header.calibration == {}
+        pretend_published(monkeypatch, path, model)
+        assert load(model, "cpu", path).header.calibration == expected
+
+
+def test_key_names_the_classes_of_semi_tone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, songs: Path, mirbench: Callable[..., tuple[int, str, str]]
+) -> None:
+    path = tmp_path / "semitone.pt"
+    torch.save({"stone": published_state(24)}, path)
+    pretend_published(monkeypatch, path, "semitone")
+    code, out, err = mirbench("key", songs / "a.wav", "--checkpoint", path, "--format", "json")
+    assert code == 0, err
+    encoder = load("semitone", "cpu", path)
+    audio, _ = soundfile.read(songs / "a.wav", dtype="float32")
+    expected = int(encoder.posteriors(audio).argmax())
+    known = next(each for each in PUBLISHED_FILES.values() if each.model == "semitone")
+    assert json.loads(out)["keys"][0]["key"] == key_names(known.calibration)[expected]
+
+
+@pytest.mark.parametrize(("n_outputs", "message"), [(12, "12 classes"), (24, "contradict each other")])
+def test_key_names_nothing_by_unknown_weights(
+    tmp_path: Path, songs: Path, mirbench: Callable[..., tuple[int, str, str]], n_outputs: int, message: str
+) -> None:
+    torch.save({"stone": published_state(n_outputs)}, tmp_path / "unknown.pt")
+    code, out, err = mirbench("key", songs / "a.wav", "--checkpoint", tmp_path / "unknown.pt")
+    assert code == 1
+    assert not out
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.shared
+def test_unknown_weights_whose_answers_agree_are_calibrated_by_chords(
+    tmp_path: Path, songs: Path, mirbench: Callable[..., tuple[int, str, str]]
+) -> None:
+    with torch.serialization.safe_globals(NUMPY_SCALARS):
+        content = torch.load(PUBLISHED, weights_only=True, map_location="cpu")
+    state = content["stone"]
+    for name, tensor in state.items():
+        if "classifier" in name or "batch_norm.running" in name:
+            state[name] = tensor.flip(0)  # minor comes first
+    torch.save({"stone": state}, tmp_path / "flipped.pt")
+    code, out, err = mirbench("key", songs / "a.wav", songs / "more", "--checkpoint", tmp_path / "flipped.pt")
+    assert code == 0
+    assert "not a known file; its classes are named after synthesised chords" in err
+    assert "not a known file" not in mirbench("key", songs / "a.wav", songs / "more", "--checkpoint", PUBLISHED)[2]
+    assert out == mirbench("key", songs / "a.wav", songs / "more", "--checkpoint", PUBLISHED)[1]
 
 
 class Malicious:
@@ -163,7 +312,7 @@ class Malicious:
 def test_nothing_in_a_checkpoint_is_executed(tmp_path: Path) -> None:
     path, evidence = tmp_path / "evil.pt", tmp_path / "evidence"
     torch.save({"stone": {"weight": Malicious(evidence)}}, path)
-    with pytest.raises(WeightsError, match=r"evil\.pt: not a checkpoint of S-KEY's published code"):
+    with pytest.raises(WeightsError, match=r"evil\.pt: not a checkpoint of the published code"):
         load("skey", "cpu", path)
     path.write_bytes(pickle.dumps(Malicious(evidence), protocol=2))
     with pytest.raises(WeightsError, match="not a checkpoint"):
@@ -174,7 +323,7 @@ def test_nothing_in_a_checkpoint_is_executed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [{}, {"stone": {}}, {"stone": {"classifier.weight": torch.zeros(2, 3, 1, 1)}}, []])
 def test_another_checkpoint_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "other.pt")
-    with pytest.raises(WeightsError, match="not a checkpoint of S-KEY's published code"):
+    with pytest.raises(WeightsError, match="not a checkpoint of the published code"):
         load("skey", "cpu", tmp_path / "other.pt")
 
 

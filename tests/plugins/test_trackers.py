@@ -1,6 +1,7 @@
 """Trackers learn of every number, and never stop a run."""
 
 import json
+import os
 
 import pytest
 
@@ -21,9 +22,9 @@ def test_nothing_is_sent_unless_asked(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_webhook_file_gets_a_line_for_each_event(monkeypatch, tmp_path, mirbench, recordings):
-    path = tmp_path / "hook.jsonl"
-    monkeypatch.setenv("MIRBENCH_WEBHOOK", str(path))
+def test_the_event_log_gets_a_line_for_each_event(monkeypatch, tmp_path, mirbench, recordings):
+    path = tmp_path / "events.jsonl"
+    monkeypatch.setenv("MIRBENCH_EVENTS", str(path))
     code, _, err = mirbench(
         "run", "--encoder", "chroma", "--task", "key", "--data", recordings, "--out", tmp_path / "results"
     )
@@ -37,10 +38,38 @@ def test_a_webhook_file_gets_a_line_for_each_event(monkeypatch, tmp_path, mirben
 
 
 def test_a_tracker_that_fails_is_reported_once_and_stops_nothing(monkeypatch, tmp_path, capsys):
-    monkeypatch.setenv("MIRBENCH_WEBHOOK", str(tmp_path))  # a folder
+    monkeypatch.setenv("MIRBENCH_EVENTS", str(tmp_path))  # a folder
     mirbench_trackers.mirbench_result(RESULT)
     mirbench_trackers.mirbench_result(RESULT)
-    assert capsys.readouterr().err.count("tracker webhook") == 1
+    assert capsys.readouterr().err.count("tracker events") == 1
+
+
+def run(mirbench, recordings, tmp_path):
+    return mirbench("run", "--encoder", "chroma", "--task", "key", "--data", recordings, "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize("value", ["http://127.0.0.1:9/hook", "https://example.org/hook", "FOLDER", "FIFO"])
+def test_events_that_cannot_be_written_to_a_file_are_refused_at_the_start(
+    monkeypatch, tmp_path, mirbench, recordings, value
+):
+    os.mkfifo(tmp_path / "fifo")
+    target = {"FOLDER": str(tmp_path), "FIFO": str(tmp_path / "fifo")}.get(value, value)
+    monkeypatch.setenv("MIRBENCH_EVENTS", target)
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(mirbench, recordings, tmp_path)
+    assert code == 2
+    assert f"MIRBENCH_EVENTS={target}" in err
+    assert "expected the path of a file" in err
+    assert len(err.splitlines()) == 1
+    assert not out
+    assert not (tmp_path / "http:").exists()
+
+
+def test_the_former_name_of_the_event_log_is_refused(monkeypatch, tmp_path, mirbench, recordings):
+    monkeypatch.setenv("MIRBENCH_WEBHOOK", "events.jsonl")
+    code, _, err = run(mirbench, recordings, tmp_path)
+    assert code == 2
+    assert "MIRBENCH_WEBHOOK is now called MIRBENCH_EVENTS" in err
 
 
 def test_mlflow_gets_a_run_for_each_encoder(monkeypatch, tmp_path):
