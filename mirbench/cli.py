@@ -156,6 +156,12 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
 @probe_options
 @click.option("--scheduler", metavar="ADDRESS|local:N", help="Work on a cluster of dask.distributed.")
 @click.option("--fresh", is_flag=True, help="Do again what is finished.")
+@click.option(
+    "--store/--no-store",
+    "keeps",
+    default=True,
+    help="Whether features and finished jobs are kept for later runs; --no-store for recordings of people.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 @home_option
 @size_option
@@ -195,6 +201,8 @@ def run_command(
         encoders = [f"{encoders[0]}@{checkpoint}"]
     if decoder is not None:
         options["decoder"] = decoder
+    if scheduler is not None and not settings["keeps"]:
+        raise UsageError("--no-store and --scheduler exclude each other: machines share features through the store")
     where = find_home(home)
     if scheduler is not None:  # other machines look for the same paths
         where, csv = where.absolute(), csv and csv.absolute()

@@ -166,6 +166,7 @@ class _Run:
         self._plan, self._plugins, self._files, self._client = plan, plugins, files, client
         self._failures: list[Failure] = []
         self._datasets: dict[Source, Dataset] = {}
+        self._store = FeatureStore(plan.settings.home / "features")
         self._known: dict[str, str] = {}  # names of encoders by fingerprint
         self._waiting: Any = as_completed()
         self._then: dict[object, tuple[Sequence[Job], Callable[[Any], None]]] = {}
@@ -206,7 +207,7 @@ class _Run:
         fingerprint, readouts = about
         name = state.jobs[0].encoder.name
         require_own_fingerprint(fingerprint, name, self._known)
-        wanted = wanted_by(state.jobs, self._datasets, readouts)
+        wanted = wanted_by(state.jobs, self._datasets, readouts, self._store)
         some = {region: wanted[region] for region in sorted(wanted, key=length)[:N_CANDIDATES]}
         then = partial(self._extract, state, wanted)
         self._submit(state.jobs, then, compare_stored, self._order(state.jobs[0]), some)

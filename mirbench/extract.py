@@ -59,6 +59,13 @@ class Region:
             )
         return FeatureKey(encoder.fingerprint, found, self.start, self.duration, readout)
 
+    def name(self) -> str | None:
+        """Return the name of this region in the store, whatever the encoder; None if the file cannot be read."""
+        try:
+            return FeatureKey("", content_hash(self.path), self.start, self.duration, "").clip
+        except OSError:
+            return None
+
 
 Wanted = Mapping[Region, frozenset[str]]
 Failures = dict[Region, AudioError]

@@ -170,8 +170,7 @@ def _evaluate_sound(
             if error.path in damaged:  # written anew and damaged again: the disk or the memory is at fault
                 raise
             damaged.add(error.path)
-            print(f"mirbench: {str(error).partition(';')[0]}; they are computed again", file=sys.stderr)
-            store.drop(error.path)
+            store.discard(error)
             readouts = frozenset(encoder.readouts(task.scope))
             extract(
                 encoder,

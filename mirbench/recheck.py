@@ -13,7 +13,7 @@ import torch
 
 from mirbench import audio
 from mirbench.domain import Encoder
-from mirbench.errors import AudioError, EncoderError, MirbenchError, UsageError
+from mirbench.errors import AudioError, DamagedFeaturesError, EncoderError, MirbenchError, UsageError
 from mirbench.extract import Region, Wanted
 from mirbench.gate import Gate
 from mirbench.plugins import Plugins
@@ -45,7 +45,7 @@ def require_same(encoder: Encoder, name: str, wanted: Wanted, store: FeatureStor
     EncoderError
         If what is stored is not what the encoder computes.
     """
-    if not (store.folder / encoder.fingerprint).is_dir():
+    if not store.folder_of(encoder.fingerprint).is_dir():
         return 0
     n_compared = 0
     for region in sorted(wanted, key=length):
@@ -56,6 +56,9 @@ def require_same(encoder: Encoder, name: str, wanted: Wanted, store: FeatureStor
                 n_compared += 1
         except AudioError:
             continue  # the extraction names it
+        except DamagedFeaturesError as error:
+            store.discard(error)
+            continue  # the extraction computes them again
         if n_compared == n_clips:
             break
     return n_compared
@@ -90,7 +93,7 @@ def _compare(encoder: Encoder, gate: Gate, region: Region, stored: Iterable[Feat
         raise EncoderError(
             f"{gate.who}: stored features ({key.readout!r}) of {region} are not those that it computes now "
             f"({difference}): they are of other code or weights with the same fingerprint {encoder.fingerprint!r}, or "
-            f"damaged; give the encoder another fingerprint, or remove {store.folder / encoder.fingerprint} and rerun"
+            f"damaged; give the encoder another fingerprint, or remove {store.folder_of(encoder.fingerprint)} and rerun"
         )
 
 

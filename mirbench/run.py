@@ -15,7 +15,7 @@ from mirbench.plan import Job, Plan, Source, load_dataset
 from mirbench.plugins import Plugins
 from mirbench.progress import StepProgress
 from mirbench.recheck import require_own_fingerprint, require_same
-from mirbench.store import FeatureStore
+from mirbench.store import FeatureStore, features_of
 
 MAX_FILES_SHOWN = 5
 SCOPES: tuple[Scope, ...] = ("clip", "frame")
@@ -51,12 +51,12 @@ def run(plan: Plan, plugins: Plugins) -> list[Failure]:
     for source, jobs in grouped(plan.jobs, lambda job: job.source).items():
         with caught(failures, jobs):
             datasets[source] = load_dataset(jobs[0].dataset, plan.settings.request(jobs[0].task))
-    store = FeatureStore(plan.settings.home / "features")
     known: dict[str, str] = {}
     ready = [job for job in plan.jobs if job.source in datasets]
-    for jobs in grouped(ready, lambda job: job.encoder.name).values():
-        with caught(failures, jobs):
-            _run_encoder(plan, jobs, datasets, store, plugins, failures, known)
+    with features_of(plan.settings.home, keeps=plan.settings.keeps) as store:
+        for jobs in grouped(ready, lambda job: job.encoder.name).values():
+            with caught(failures, jobs):
+                _run_encoder(plan, jobs, datasets, store, plugins, failures, known)
     return failures
 
 
@@ -96,7 +96,7 @@ class caught:  # noqa: N801
         return True
 
 
-def _remedy(error: Exception, job: Job) -> str:
+def _remedy(error: BaseException, job: Job) -> str:
     """Return the command that mends clips which mirbench has made itself."""
     if not (isinstance(error, AudioError) and job.dataset.is_embedded):
         return ""
@@ -104,12 +104,17 @@ def _remedy(error: Exception, job: Job) -> str:
 
 
 def wanted_by(
-    jobs: Sequence[Job], datasets: Mapping[Source, Dataset], readouts: Mapping[Scope, Iterable[str]]
+    jobs: Sequence[Job],
+    datasets: Mapping[Source, Dataset],
+    readouts: Mapping[Scope, Iterable[str]],
+    store: FeatureStore,
 ) -> dict[Region, frozenset[str]]:
-    """Name the readouts that jobs of one encoder need, region by region."""
+    """Return the readouts that jobs of one encoder need, by region; note in the store whose clips these are."""
     wanted: dict[Region, frozenset[str]] = {}
     for job in jobs:
         scope = job.load_task().scope
+        regions = {Region.of(clip) for clip in all_clips(datasets[job.source])}
+        store.note(job.dataset.name, {name for region in regions if (name := region.name()) is not None})
         for clip in all_clips(datasets[job.source]):
             region = Region.of(clip)
             wanted[region] = wanted.get(region, frozenset()).union(readouts[scope])
@@ -130,7 +135,7 @@ def _run_encoder(
     encoder = jobs[0].encoder.load(settings.device)
     require_own_fingerprint(encoder.fingerprint, name, known)
     readouts = {scope: encoder.readouts(scope) for scope in SCOPES}
-    wanted = wanted_by(jobs, datasets, readouts)
+    wanted = wanted_by(jobs, datasets, readouts, store)
     require_same(encoder, name, wanted, store)
     extracted = extract(encoder, wanted, store, title=name, batch_size=settings.batch_size, workers=settings.workers)
     read = [region for region in wanted if region not in extracted.unread]

@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from mirbench.errors import MirbenchError, UsageError
+from mirbench.errors import DamagedFeaturesError, MirbenchError, UsageError
 from mirbench.files import sweep, write_atomically
 from mirbench.shards import Shard, read_shard, remove, write_shard
 
@@ -105,7 +105,7 @@ class FeatureStore:
 
     def writer(self, fingerprint: str, encoder: str) -> "Writer":
         """Return a writer of an encoder's features."""
-        about = self.folder / folder_name(fingerprint) / ABOUT
+        about = self.folder_of(fingerprint) / ABOUT
         if not about.exists():
             write_atomically(about, json.dumps({"encoder": encoder}).encode())
         return Writer(self)
@@ -123,7 +123,7 @@ class FeatureStore:
     def encoder(self, fingerprint: str) -> str:
         """Name the encoder under whose name features were first written."""
         try:
-            return str(json.loads((self.folder / folder_name(fingerprint) / ABOUT).read_text())["encoder"])
+            return str(json.loads((self.folder_of(fingerprint) / ABOUT).read_text())["encoder"])
         except (OSError, ValueError, KeyError, TypeError):
             return "unknown"
 
@@ -192,6 +192,15 @@ class FeatureStore:
         remove(path)
         self._forget()
 
+    def discard(self, error: DamagedFeaturesError) -> None:
+        """Remove a file that turned out to be damaged, and report it."""
+        print(f"mirbench: {str(error).partition(';')[0]}; they are computed again", file=sys.stderr)
+        self.drop(error.path)
+
+    def folder_of(self, fingerprint: str) -> Path:
+        """Return the folder of an encoder's features."""
+        return self.folder / folder_name(fingerprint)
+
     def _forget(self) -> None:
         with self._lock:
             self._found.clear()
@@ -204,7 +213,7 @@ class FeatureStore:
         return shard
 
     def _find(self, key: FeatureKey, *, look_again: bool = False) -> Shard | None:
-        folder = self.folder / folder_name(key.fingerprint) / folder_name(key.readout)
+        folder = self.folder_of(key.fingerprint) / folder_name(key.readout)
         with self._lock:
             if look_again:
                 self._seen.pop(folder, None)
