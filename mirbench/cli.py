@@ -1,6 +1,5 @@
 """The command line. Nothing heavy is imported before a command needs it."""
 
-import dataclasses
 import os
 import sys
 from collections.abc import Sequence
@@ -23,7 +22,8 @@ from mirbench.console import (
     report_failures,
     report_problems,
 )
-from mirbench.errors import MirbenchError, MissingDataError, UsageError, first_line, of_system
+from mirbench.data_commands import data_group, request_of
+from mirbench.errors import MirbenchError, UsageError, first_line, of_system
 from mirbench.figure_commands import FIGURES
 from mirbench.options import (
     MAX_HOURS,
@@ -44,7 +44,7 @@ from mirbench.options import (
 )
 from mirbench.plugins import Plugins, plugin_files
 from mirbench.report_commands import REPORTS
-from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, PretrainRequest, Spec, TaskSpec
+from mirbench.specs import DatasetSpec, EncoderSpec, PretrainRequest, Spec, TaskSpec
 from mirbench.store_commands import store_group
 
 FAILED, USAGE = 1, 2
@@ -240,52 +240,7 @@ def run_command(
 for command in (*REPORTS, *FIGURES):
     cli.add_command(command)
 cli.add_command(store_group)
-
-
-@cli.group("data")
-def data_group() -> None:
-    """List, prepare and find data sets."""
-
-
-@data_group.command("list")
-@home_option
-@plugin_option
-def data_list(home: Path | None, plugin_paths: Sequence[Path]) -> None:
-    """List data sets, their tasks and whether they are on this machine."""
-    plugins = Plugins(plugin_files(plugin_paths))
-    for spec in plugins.datasets.specs():
-        states = [f"{size}: {_state(spec, size, find_home(home))}" for size in spec.sizes]
-        click.echo(f"{spec.name}  tasks {', '.join(spec.tasks)}  ({', '.join(states)})\n  {spec.description}")
-    report_problems(plugins)
-
-
-@data_group.command("prepare")
-@click.argument("name")
-@home_option
-@size_option
-@workers_option
-@plugin_option
-def data_prepare(name: str, home: Path | None, size: str, workers: int | None, plugin_paths: Sequence[Path]) -> None:
-    """Download or render a data set; continues where it was interrupted, and makes damaged clips again."""
-    spec = Plugins(plugin_files(plugin_paths)).datasets[name]
-    if size not in spec.sizes:
-        raise UsageError(f"data set {name!r} has no size {size!r}; it has {', '.join(spec.sizes)}")
-    if spec.prepare is None:
-        raise UsageError(f"data set {name!r} cannot be prepared by mirbench; see 'mirbench info {name}'")
-    click.echo(f"licence: {spec.license}", err=True)
-    request = _request(spec, size, find_home(home), workers or os.cpu_count() or 1)
-    spec.prepare(dataclasses.replace(request, verify=True))
-    print_dataset(spec, request)
-
-
-@data_group.command("path")
-@click.argument("name", required=False)
-@home_option
-@plugin_option
-def data_path(name: str | None, home: Path | None, plugin_paths: Sequence[Path]) -> None:
-    """Print the folder in which data sets (or the named one) are kept."""
-    folder = find_home(home) / "data"
-    click.echo(folder / Plugins(plugin_files(plugin_paths)).datasets[name].name if name else folder)
+cli.add_command(data_group)
 
 
 @cli.command("info")
@@ -307,7 +262,7 @@ def info_command(name: str, home: Path | None, trust_remote_code: bool, plugin_p
         print_task(spec)
     else:
         for size in spec.sizes:
-            print_dataset(spec, _request(spec, size, find_home(home), 1))
+            print_dataset(spec, request_of(spec, size, find_home(home), 1))
 
 
 @cli.command("check")
@@ -335,7 +290,7 @@ def check_command(
     spec = _find(plugins, name, home, trust_remote_code)
     options: dict[str, Any] = {"device": find_device(device)}
     if isinstance(spec, DatasetSpec):
-        request = _request(spec, size, find_home(home), workers or os.cpu_count() or 1)
+        request = request_of(spec, size, find_home(home), workers or os.cpu_count() or 1)
         load_dataset(spec, request)
         options = {"request": request, "task": plugins.tasks[request.task].load()}
     elif isinstance(spec, EncoderSpec):
@@ -446,21 +401,6 @@ def _find(plugins: Plugins, name: str, home: Path | None, trust_remote_code: boo
 
         return find_encoder(plugins.encoders, name, find_home(home), trust_remote_code=trust_remote_code)
     return plugins.find(name)
-
-
-def _state(spec: DatasetSpec, size: str, home: Path) -> str:
-    """Describe whether a data set is on this machine."""
-    try:
-        spec.load(_request(spec, size, home, 1))
-    except MissingDataError:
-        return "not here"
-    except MirbenchError as error:
-        return f"cannot be used: {first_line(error)}"
-    return "here"
-
-
-def _request(spec: DatasetSpec, size: str, home: Path, workers: int) -> DatasetRequest:
-    return DatasetRequest(task=spec.tasks[0], size=size, home=home, workers=workers)
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ ORDER = (
     ("training",),
     ("testing",),
     ("console",),
-    ("options", "store_commands", "report_commands", "figure_commands"),
+    ("options", "store_commands", "report_commands", "figure_commands", "data_commands"),
     ("cli",),
     ("__main__",),
 )

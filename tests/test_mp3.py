@@ -82,14 +82,19 @@ def test_a_file_without_a_length_is_read_to_its_last_frame(write, rate, mode, n_
     np.testing.assert_allclose(region[1000:], found[2 * rate + 1000 : 3 * rate], atol=1e-4)
 
 
+@pytest.fixture(scope="module")
+def minutes() -> bytes:
+    """Three minutes: frames of 44.1 kHz have 522 or 523 bytes at 160 kbit/s, and the size of none is the mean."""
+    return without_length(encoded(samples=np.tile(NOISE, 45)))
+
+
 @pytest.mark.parametrize("first", range(3))
-def test_ten_minutes_are_read_to_their_last_frame(write, first):
-    """Frames of 44.1 kHz have 522 or 523 bytes at 160 kbit/s: whichever comes first, its size is not the mean."""
-    content = without_length(encoded(samples=np.tile(NOISE, 150)))
+def test_three_minutes_are_read_to_their_last_frame(write, minutes, first):
+    content = minutes
     for _ in range(first):
         content = content[_frame(content[:4]).n_bytes :]
     found = audio.load(write(content), RATE)
-    assert 0 <= len(found) + first * 1152 - 600 * RATE <= 3 * 1152
+    assert 0 <= len(found) + first * 1152 - 180 * RATE <= 3 * 1152
 
 
 @pytest.mark.parametrize("tag", [0, 1000, 300_000])

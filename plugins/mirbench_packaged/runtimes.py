@@ -25,8 +25,11 @@ def fill(network: nn.Module, path: Path) -> None:
     """
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"{path}: {' '.join(str(error).split())}") from error
+    except pickle.UnpicklingError as error:  # its text advises to run what the file holds
+        raise WeightsError(f"{path}: not a file of tensors alone; install its package again") from error
+    except (RuntimeError, EOFError, LookupError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split()) or "it ends too early"
+        raise WeightsError(f"{path}: {reason}; if it is damaged, install its package again") from error
 
 
 def fill_linear(linear: nn.Module, kernel: torch.Tensor, bias: torch.Tensor) -> None:

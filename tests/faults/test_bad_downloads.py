@@ -365,3 +365,15 @@ def test_a_damaged_folder_of_transformers_is_named(ends, world, saved_model, nam
 
 def test_nothing_is_wrong_with_the_model_itself(ends, saved_model):
     ends(lambda world: ["info", f"hf:{saved_model}"], 0, ())
+
+
+@pytest.mark.parametrize("name", [name for name in CHECKPOINTS if name not in ("garbage", "identity null")])
+def test_damaged_weights_of_a_package_are_named(tmp_path, name):
+    from mirbench.errors import WeightsError
+    from mirbench_packaged.runtimes import fill
+
+    path = tmp_path / "full.pth"
+    path.write_bytes(CHECKPOINTS[name])
+    with pytest.raises(WeightsError, match=r"full\.pth: .* install its package again") as caught:
+        fill(torch.nn.Linear(1, 1), path)
+    assert "weights_only" not in str(caught.value)

@@ -257,7 +257,7 @@ def test_a_rendered_clip_has_its_announced_length_and_peak():
 
 def test_what_is_not_rendered_says_what_to_run(tmp_path: Path):
     request = DatasetRequest(task="key", size="small", home=tmp_path)
-    with pytest.raises(MissingDataError, match="run 'mirbench data prepare rendered-scores'"):
+    with pytest.raises(MissingDataError, match="run 'mirbench data prepare rendered-scores --size small'"):
         dataset.RenderedScores(request)
 
 
