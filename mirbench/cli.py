@@ -12,6 +12,7 @@ import click
 from mirbench import __version__
 from mirbench.console import (
     ResultTable,
+    echo,
     print_dataset,
     print_encoder,
     print_plan,
@@ -79,10 +80,10 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
     plugins = Plugins(plugin_files(plugin_paths))
     for title, catalog in (("encoders", plugins.encoders), ("tasks", plugins.tasks), ("datasets", plugins.datasets)):
         if kind in (None, title):
-            click.secho(title, bold=True)
+            echo(title, bold=True)
             print_specs(catalog.specs(), in_full=kind == "encoders")
             for conflict in catalog.conflicts():
-                click.secho(f"  {conflict}", fg="red", err=True)
+                echo(f"  {conflict}", fg="red", err=True)
     report_problems(plugins)
 
 
@@ -186,8 +187,8 @@ def run_command(
     else:
         failures = run(plan, plugins)
     if table.results:
-        click.echo(table.text())
-        click.echo(f"records: {writer.path}")
+        echo(table.text())
+        echo(f"records: {writer.path}")
     report_failures(failures, len(plan.jobs))
     if failures or any(problem.is_exit for problem in plugins.problems):
         sys.exit(FAILED)
@@ -211,7 +212,7 @@ def data_list(home: Path | None, plugin_paths: Sequence[Path]) -> None:
     plugins = Plugins(plugin_files(plugin_paths))
     for spec in plugins.datasets.specs():
         states = [f"{size}: {'here' if _is_here(spec, size, find_home(home)) else 'not here'}" for size in spec.sizes]
-        click.echo(f"{spec.name}  tasks {', '.join(spec.tasks)}  ({', '.join(states)})\n  {spec.description}")
+        echo(f"{spec.name}  tasks {', '.join(spec.tasks)}  ({', '.join(states)})\n  {spec.description}")
     report_problems(plugins)
 
 
@@ -228,7 +229,7 @@ def data_prepare(name: str, home: Path | None, size: str, workers: int | None, p
         raise UsageError(f"data set {name!r} has no size {size!r}; it has {', '.join(spec.sizes)}")
     if spec.prepare is None:
         raise UsageError(f"data set {name!r} cannot be prepared by mirbench; see 'mirbench info {name}'")
-    click.echo(f"licence: {spec.license}", err=True)
+    echo(f"licence: {spec.license}", err=True)
     request = _request(spec, size, find_home(home), workers or os.cpu_count() or 1)
     spec.prepare(request)
     print_dataset(spec, request)
@@ -241,7 +242,7 @@ def data_prepare(name: str, home: Path | None, size: str, workers: int | None, p
 def data_path(name: str | None, home: Path | None, plugin_paths: Sequence[Path]) -> None:
     """Print the folder in which data sets (or the named one) are kept."""
     folder = find_home(home) / "data"
-    click.echo(folder / Plugins(plugin_files(plugin_paths)).datasets[name].name if name else folder)
+    echo(folder / Plugins(plugin_files(plugin_paths)).datasets[name].name if name else folder)
 
 
 @cli.command("info")
@@ -252,11 +253,11 @@ def data_path(name: str | None, home: Path | None, plugin_paths: Sequence[Path])
 def info_command(name: str, home: Path | None, trust_remote_code: bool, plugin_paths: Sequence[Path]) -> None:
     """Show licence, citation and details of an encoder, a task or a data set."""
     spec = _find(Plugins(plugin_files(plugin_paths)), name, home, trust_remote_code)
-    click.echo(f"{spec.name}: {spec.description}")
-    click.echo(f"licence: {spec.license}")
+    echo(f"{spec.name}: {spec.description}")
+    echo(f"licence: {spec.license}")
     if isinstance(spec, EncoderSpec) and spec.weights_license:
-        click.echo(f"licence of the weights: {spec.weights_license}")
-    click.echo(f"citation: {spec.citation or 'none given'}")
+        echo(f"licence of the weights: {spec.weights_license}")
+    echo(f"citation: {spec.citation or 'none given'}")
     if isinstance(spec, EncoderSpec):
         print_encoder(spec)
     elif isinstance(spec, TaskSpec):
@@ -304,9 +305,9 @@ def check_command(
     for check in checks_of(spec, **options):
         problem = check.problem()
         n_failed += problem is not None
-        click.secho(f"{'pass' if problem is None else 'FAIL'}  {check.name}", fg=None if problem is None else "red")
+        echo(f"{'pass' if problem is None else 'FAIL'}  {check.name}", fg=None if problem is None else "red")
         if problem is not None:
-            click.echo(f"      {problem}")
+            echo(f"      {problem}")
     if n_failed:
         sys.exit(FAILED)
 
@@ -430,10 +431,10 @@ def main() -> None:
     except KeyboardInterrupt:
         _say_interrupted()
     except MirbenchError as error:
-        click.secho(f"mirbench: {error}", fg="red", err=True)
+        echo(f"mirbench: {error}", fg="red", err=True)
         sys.exit(USAGE if isinstance(error, UsageError) else FAILED)
 
 
 def _say_interrupted() -> None:
-    click.echo("\nmirbench: interrupted; run the same command again to go on", err=True)
+    echo("\nmirbench: interrupted; run the same command again to go on", err=True)
     sys.exit(130)
