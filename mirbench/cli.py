@@ -13,6 +13,7 @@ import click
 from mirbench import __version__
 from mirbench.console import (
     ResultTable,
+    echo,
     print_dataset,
     print_encoder,
     print_plan,
@@ -110,10 +111,10 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
     plugins = Plugins(plugin_files(plugin_paths))
     for title, catalog in (("encoders", plugins.encoders), ("tasks", plugins.tasks), ("datasets", plugins.datasets)):
         if kind in (None, title):
-            click.secho(title, bold=True)
+            echo(title, bold=True)
             print_specs(catalog.specs(), in_full=kind == "encoders")
             for conflict in catalog.conflicts():
-                click.secho(f"  {conflict}", fg="red", err=True)
+                echo(f"  {conflict}", fg="red", err=True)
     report_problems(plugins)
 
 
@@ -230,8 +231,8 @@ def run_command(
     else:
         failures = run(plan, plugins)
     if table.results:
-        click.echo(table.text())
-        click.echo(f"records: {writer.path}")
+        echo(table.text())
+        echo(f"records: {writer.path}")
     report_failures(failures, len(plan.jobs))
     if failures or any(problem.is_exit for problem in plugins.problems):
         sys.exit(FAILED)
@@ -251,11 +252,11 @@ cli.add_command(data_group)
 def info_command(name: str, home: Path | None, trust_remote_code: bool, plugin_paths: Sequence[Path]) -> None:
     """Show licence, citation and details of an encoder, a task or a data set."""
     spec = _find(Plugins(plugin_files(plugin_paths)), name, home, trust_remote_code)
-    click.echo(f"{spec.name}: {spec.description}")
-    click.echo(f"licence: {spec.license}")
+    echo(f"{spec.name}: {spec.description}")
+    echo(f"licence: {spec.license}")
     if isinstance(spec, EncoderSpec) and spec.weights_license:
-        click.echo(f"licence of the weights: {spec.weights_license}")
-    click.echo(f"citation: {spec.citation or 'none given'}")
+        echo(f"licence of the weights: {spec.weights_license}")
+    echo(f"citation: {spec.citation or 'none given'}")
     if isinstance(spec, EncoderSpec):
         print_encoder(spec)
     elif isinstance(spec, TaskSpec):
@@ -303,9 +304,9 @@ def check_command(
     for check in checks_of(spec, **options):
         problem = check.problem()
         n_failed += problem is not None
-        click.secho(f"{'pass' if problem is None else 'FAIL'}  {check.name}", fg=None if problem is None else "red")
+        echo(f"{'pass' if problem is None else 'FAIL'}  {check.name}", fg=None if problem is None else "red")
         if problem is not None:
-            click.echo(f"      {problem}")
+            echo(f"      {problem}")
     if n_failed:
         sys.exit(FAILED)
 
@@ -420,7 +421,7 @@ def main() -> None:
         _say_interrupted()
     except MirbenchError as error:
         with suppress(OSError):  # nobody reads it
-            click.secho(f"mirbench: {error}", fg="red", err=True)
+            echo(f"mirbench: {error}", fg="red", err=True)
         sys.exit(USAGE if isinstance(error, UsageError) else FAILED)
 
 
@@ -445,5 +446,5 @@ def _require_working_folder() -> None:
 
 
 def _say_interrupted() -> None:
-    click.echo("\nmirbench: interrupted; run the same command again to go on", err=True)
+    echo("\nmirbench: interrupted; run the same command again to go on", err=True)
     sys.exit(130)

@@ -1,11 +1,12 @@
 """What the command line prints."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mirbench.errors import MirbenchError
+from mirbench.escaping import visible
 from mirbench.hookspecs import hookimpl
 from mirbench.plugins import Plugins
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, Spec, TaskSpec
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from mirbench.domain import Result
     from mirbench.plan import Plan
     from mirbench.run import Failure
+
+
+def echo(text: object = "", *, err: bool = False, **style: Any) -> None:
+    """Print text; what a terminal would take for a command is spelled out."""
+    click.secho(visible(str(text), keep="\n\t"), err=err, **style)
 
 
 CHOICE, CAUTION = "readout, layer", "caution"  # the last rows of a table
@@ -37,7 +43,7 @@ class ResultTable:
         from mirbench.leaderboard import marks_of, options_of
 
         tables: dict[str, dict[str, dict[str, str]]] = {}
-        for result in self.results:
+        for result in map(_visible, self.results):
             task = " ".join(filter(None, (result.task, options_of(result))))
             where = f"{task} on {result.dataset} ({result.size}, version {result.dataset_version})"
             if result.label:
@@ -57,6 +63,15 @@ class ResultTable:
         )
 
 
+def _visible(result: "Result") -> "Result":
+    """Return a result with names of one line."""
+    from dataclasses import replace
+
+    names = ("encoder", "task", "dataset", "dataset_version", "size", "metric", "label", "readout")
+    changed: dict[str, Any] = {name: visible(str(getattr(result, name))) for name in names}
+    return replace(result, **changed)
+
+
 def _is_choice(row: str) -> bool:
     return row in (CHOICE, CAUTION)
 
@@ -70,7 +85,7 @@ def _format(result: "Result") -> str:
 def report_problems(plugins: Plugins) -> None:
     """Name the plugins that cannot be used."""
     for problem in plugins.problems:
-        click.secho(f"mirbench: {problem}", fg="yellow", err=True)
+        echo(f"mirbench: {problem}", fg="yellow", err=True)
 
 
 def report_failures(failures: "Sequence[Failure]", n_jobs: int) -> None:
@@ -78,18 +93,18 @@ def report_failures(failures: "Sequence[Failure]", n_jobs: int) -> None:
     shown: set[str] = set()
     for failure in failures:
         again = failure.reason in shown
-        click.secho(f"failed: {failure.job}: {'as above' if again else failure.reason}", fg="red", err=True)
+        echo(f"failed: {failure.job}: {'as above' if again else failure.reason}", fg="red", err=True)
         if failure.trace and not again:
-            click.echo(failure.trace, err=True)
+            echo(failure.trace, err=True)
         shown.add(failure.reason)
     if failures:
-        click.echo(f"{n_jobs - len(failures)} of {n_jobs} done, {len(failures)} failed", err=True)
+        echo(f"{n_jobs - len(failures)} of {n_jobs} done, {len(failures)} failed", err=True)
 
 
 def report_absent(plan: "Plan") -> None:
     """Name what "all" leaves out: data sets that are not on this machine, encoders without weights."""
     for name, reason in plan.absent.items():
-        click.echo(f"left out: {name}: {reason}", err=True)
+        echo(f"left out: {name}: {reason}", err=True)
 
 
 def print_plan(plan: "Plan") -> None:
@@ -106,7 +121,7 @@ def print_plan(plan: "Plan") -> None:
         else:
             clips = [clip for split in SPLITS for clip in dataset.clips(split)]
             state = f"{len(clips)} clips, {sum(map(clip_duration, clips)) / 3600:.2f} h"
-        click.echo(f"{job}: {state}")
+        echo(f"{job}: {state}")
 
 
 def print_specs(specs: Sequence[Spec], *, in_full: bool) -> None:
@@ -115,11 +130,11 @@ def print_specs(specs: Sequence[Spec], *, in_full: bool) -> None:
     if in_full:
         from tabulate import tabulate
 
-        click.echo(tabulate([_row(spec) for spec in encoders], headers="keys", disable_numparse=True))
+        echo(tabulate([_row(spec) for spec in encoders], headers="keys", disable_numparse=True))
         return
     width = max((len(spec.name) for spec in specs), default=0)
     for spec in specs:
-        click.echo(f"  {spec.name:<{width}}  {spec.description}")
+        echo(f"  {spec.name:<{width}}  {spec.description}")
 
 
 def _row(spec: EncoderSpec) -> dict[str, str]:
@@ -139,29 +154,29 @@ def print_encoder(spec: EncoderSpec) -> None:
     """Show what an encoder is, once it is loaded; or what is missing."""
     missing = spec.missing()
     if missing is not None:
-        click.echo(f"missing: {missing}")
+        echo(f"missing: {missing}")
         return
     encoder = spec.load("cpu")
-    click.echo(f"parameters: {encoder.n_parameters if encoder.n_parameters is not None else 'none'}")
-    click.echo(f"sample rate: {encoder.sample_rate} Hz")
-    click.echo(f"readouts: frames; of clips {', '.join(encoder.readouts('clip'))}")
-    click.echo(f"fingerprint: {encoder.fingerprint}")
+    echo(f"parameters: {encoder.n_parameters if encoder.n_parameters is not None else 'none'}")
+    echo(f"sample rate: {encoder.sample_rate} Hz")
+    echo(f"readouts: frames; of clips {', '.join(encoder.readouts('clip'))}")
+    echo(f"fingerprint: {encoder.fingerprint}")
     for name, text in encoder.about.items():
-        click.echo(f"{name}: {text}")
+        echo(f"{name}: {text}")
 
 
 def print_task(spec: TaskSpec) -> None:
     """Show labels and metrics."""
     task = spec.load()
-    click.echo(f"scope: {task.scope}, {task.objective}")
-    click.echo(f"CSV column: {task.label_column}")
+    echo(f"scope: {task.scope}, {task.objective}")
+    echo(f"CSV column: {task.label_column}")
     labels = ", ".join(task.labels)
-    click.echo(f"labels ({len(task.labels)}): {labels}" if labels else "labels: those of the data set")
+    echo(f"labels ({len(task.labels)}): {labels}" if labels else "labels: those of the data set")
     for name, values in spec.options.items():
-        click.echo(f"option {name}: {', '.join(values)} (default: {values[0]})")
-    click.echo(f"default data set: {spec.default_dataset or 'none'}")
+        echo(f"option {name}: {', '.join(values)} (default: {values[0]})")
+    echo(f"default data set: {spec.default_dataset or 'none'}")
     for metric in task.metrics:
-        click.echo(f"metric {metric.name}: {metric.source}")
+        echo(f"metric {metric.name}: {metric.source}")
 
 
 def print_dataset(spec: DatasetSpec, request: DatasetRequest) -> None:
@@ -171,7 +186,7 @@ def print_dataset(spec: DatasetSpec, request: DatasetRequest) -> None:
     try:
         dataset = spec.load(request)
     except MirbenchError as error:
-        click.echo(f"{request.size}: {error}")
+        echo(f"{request.size}: {error}")
         return
     counts = ", ".join(f"{len(dataset.clips(split))} {split}" for split in SPLITS)
-    click.echo(f"{request.size}: {counts} clips, version {dataset.version}")
+    echo(f"{request.size}: {counts} clips, version {dataset.version}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mirbench.console import print_dataset, report_problems
+from mirbench.console import echo, print_dataset, report_problems
 from mirbench.errors import MirbenchError, MissingDataError, UsageError, first_line
 from mirbench.options import find_home, home_option, plugin_option, size_option, workers_option
 from mirbench.plugins import Plugins, plugin_files
@@ -27,7 +27,7 @@ def data_list(home: Path | None, plugin_paths: Sequence[Path]) -> None:
     plugins = Plugins(plugin_files(plugin_paths))
     for spec in plugins.datasets.specs():
         states = [f"{size}: {_state(spec, size, find_home(home))}" for size in spec.sizes]
-        click.echo(f"{spec.name}  tasks {', '.join(spec.tasks)}  ({', '.join(states)})\n  {spec.description}")
+        echo(f"{spec.name}  tasks {', '.join(spec.tasks)}  ({', '.join(states)})\n  {spec.description}")
     report_problems(plugins)
 
 
@@ -44,7 +44,7 @@ def data_prepare(name: str, home: Path | None, size: str, workers: int | None, p
         raise UsageError(f"data set {name!r} has no size {size!r}; it has {', '.join(spec.sizes)}")
     if spec.prepare is None:
         raise UsageError(f"data set {name!r} cannot be prepared by mirbench; see 'mirbench info {name}'")
-    click.echo(f"licence: {spec.license}", err=True)
+    echo(f"licence: {spec.license}", err=True)
     request = request_of(spec, size, find_home(home), workers or os.cpu_count() or 1)
     spec.prepare(dataclasses.replace(request, verify=True))
     print_dataset(spec, request)
@@ -57,7 +57,7 @@ def data_prepare(name: str, home: Path | None, size: str, workers: int | None, p
 def data_path(name: str | None, home: Path | None, plugin_paths: Sequence[Path]) -> None:
     """Print the folder in which data sets (or the named one) are kept."""
     folder = find_home(home) / "data"
-    click.echo(folder / Plugins(plugin_files(plugin_paths)).datasets[name].name if name else folder)
+    echo(folder / Plugins(plugin_files(plugin_paths)).datasets[name].name if name else folder)
 
 
 def _state(spec: DatasetSpec, size: str, home: Path) -> str:

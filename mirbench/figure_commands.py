@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mirbench.console import report_problems
+from mirbench.console import echo, report_problems
 from mirbench.errors import UsageError
 from mirbench.files import naming
 from mirbench.options import find_device, find_home, home_option, names, plugin_option, workers_option
@@ -115,7 +115,7 @@ def save(figure: "Figure", out: Path) -> None:
     dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     with naming(out):
         figure.savefig(out, dpi=150, metadata=dates.get(out.suffix))
-    click.echo(f"written: {out}")
+    echo(f"written: {out}")
 
 
 @click.command("inspect")
@@ -157,13 +157,13 @@ def inspect_command(
     save(draw_similarity(found, boundary_times), out / "similarity.png")
     with naming(out / "similarity.npz"):
         np.savez_compressed(out / "similarity.npz", similarity=found.similarity, bins=found.bins)
-    click.echo(f"written: {out / 'similarity.npz'}")
+    echo(f"written: {out / 'similarity.npz'}")
     if found.attention is not None:
         save(draw_attention(found, samples, encoder.sample_rate, onset_times), out / "attention.png")
     elif onsets is not None:
-        click.secho(f"encoder {name!r} has no attention to compare with onsets", fg="yellow", err=True)
+        echo(f"encoder {name!r} has no attention to compare with onsets", fg="yellow", err=True)
     write_atomically(out / "numbers.json", (json.dumps(measured, indent=1) + "\n").encode())
-    click.echo(f"written: {out / 'numbers.json'}")
+    echo(f"written: {out / 'numbers.json'}")
 
 
 FIGURES = (plot_command, inspect_command)

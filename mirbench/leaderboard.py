@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from mirbench.domain import Result
+from mirbench.escaping import csv_cell
 
 COLUMNS = (
     "task", "options", "dataset", "dataset_version", "size", "split", "protocol", "train_fraction", "metric", "label",
@@ -98,6 +99,6 @@ def as_csv(results: Iterable[Result]) -> str:
 
 def _cell(result: Result, column: str) -> object:
     if column == "options":
-        return options_of(result)
+        return csv_cell(options_of(result))
     value = getattr(result, column)
-    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else csv_cell(value)

@@ -1,13 +1,14 @@
 """A leaderboard as one HTML file that needs nothing else: no server, no network, no other file."""
 
-import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 from mirbench.domain import Result
-from mirbench.record import as_json, record_id
-from mirbench.tables import SCHEMA, Table
+from mirbench.escaping import script_json
+from mirbench.record import as_json
+from mirbench.tables import SCHEMA, Table, identity
 
 PLACE = "/*DATA*/null"
 
@@ -49,7 +50,7 @@ def as_html(table: Table, results: Iterable[Result], others: Sequence[Mapping[st
                         "value": result.value,
                         "low": result.low,
                         "high": result.high,
-                        "id": record_id(result),
+                        "id": identity(result),
                         "mark": table.marks.get((row.encoder, column), 0),
                     }
                     for column, result in row.cells.items()
@@ -57,13 +58,12 @@ def as_html(table: Table, results: Iterable[Result], others: Sequence[Mapping[st
             }
             for row in table.rows
         ],
-        "records": {record_id(result): _brief(result) for result in shown},
+        "records": {identity(result): _brief(result) for result in shown},
         "curves": [curve for result in results if result.is_headline for curve in _curves(result)],
         "published": list(others),
     }
-    text = json.dumps(data, sort_keys=True, allow_nan=False).replace("</", "<\\/")
     page = (files("mirbench") / "leaderboard.html").read_text(encoding="utf-8")
-    return page.replace(PLACE, text)
+    return page.replace(PLACE, script_json(data))
 
 
 def _is_higher_better(table: Table, column: str) -> bool:
@@ -85,8 +85,9 @@ def _curves(result: Result) -> list[dict[str, Any]]:
     lowest: dict[str, dict[int, float]] = {}
     for choice in result.selection.get("choices", [])[:1]:
         for readout, layer, _, loss in choice["curve"]:
-            layers = lowest.setdefault(readout, {})
-            layers[layer] = min(loss, layers.get(layer, loss))
+            if math.isfinite(loss):
+                layers = lowest.setdefault(readout, {})
+                layers[layer] = min(loss, layers.get(layer, loss))
     return [
         {"encoder": result.encoder, "task": result.task, "readout": readout, "points": sorted(layers.items())}
         for readout, layers in lowest.items()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mirbench.console import ResultTable, report_problems
+from mirbench.console import ResultTable, echo, report_problems
 from mirbench.errors import MirbenchError, UsageError
 from mirbench.options import F, find_device, find_home, home_option, names, plugin_option, workers_option
 from mirbench.plugins import Plugins, plugin_files
@@ -119,8 +119,8 @@ def leaderboard_command(
     write_atomically(path, text.encode())
     shown = ResultTable()
     shown.results = [result for result in results if result.is_headline]
-    click.echo(shown.text())
-    click.echo(f"written: {path}")
+    echo(shown.text())
+    echo(f"written: {path}")
 
 
 def about(plugins: Plugins, encoders: "Iterable[str]") -> "dict[str, About]":
@@ -175,7 +175,7 @@ def compare_command(
         results = [each for each in results if is_standard(replace(each, options={} if tasks else each.options))]
     found = compare(results, read_scores(out / "scores", results), one, other, metrics)
     if kind == "json":
-        click.echo(json.dumps({**asdict(found), "sentences": found.sentences()}, indent=1))
+        echo(json.dumps({**asdict(found), "sentences": found.sentences()}, indent=1))
         return
     rows = [
         {
@@ -190,12 +190,12 @@ def compare_command(
         }
         for each in found.differences
     ]
-    click.echo(tabulate(rows, headers="keys", disable_numparse=True))
+    echo(tabulate(rows, headers="keys", disable_numparse=True))
     for task, why in found.left_out.items():
-        click.secho(f"left out: {task}: {why}", fg="yellow")
-    click.echo()
+        echo(f"left out: {task}: {why}", fg="yellow")
+    echo()
     for sentence in found.sentences():
-        click.echo(sentence)
+        echo(sentence)
 
 
 @click.command("reproduce")
@@ -231,23 +231,23 @@ def reproduce_command(
 
     recorded = find_record(record, out)
     encoder = trusted_encoder(recorded, checkpoint, is_trusted=trust_record)
-    click.echo(f"loading encoder {encoder}", err=True)
+    echo(f"loading encoder {encoder}", err=True)
     plugins = Plugins(plugin_files(plugin_paths))
     settings = Settings(
         home=find_home(home), out=out, device=find_device(device), workers=workers or os.cpu_count() or 1
     )
     found = reproduce(recorded, plugins, settings, encoder, csv)
     name = f"{recorded.encoder} on {recorded.task} ({recorded.dataset}), {recorded.metric}"
-    click.echo(f"{name}: recorded {recorded.value!r} [{recorded.low!r}, {recorded.high!r}]")
-    click.echo(f"{' ' * len(name)}  now      {found.found.value!r} [{found.found.low!r}, {found.found.high!r}]")
+    echo(f"{name}: recorded {recorded.value!r} [{recorded.low!r}, {recorded.high!r}]")
+    echo(f"{' ' * len(name)}  now      {found.found.value!r} [{found.found.low!r}, {found.found.high!r}]")
     for what, (before, now) in found.differences.items():
-        click.echo(f"differs: {what}: {before} then, {now} now")
+        echo(f"differs: {what}: {before} then, {now} now")
     if found.is_close:
         how = "to the last digit" if found.is_equal else f"within {TOLERANCE:g}"
-        click.secho(f"The number comes back, {how}.", fg="green")
+        echo(f"The number comes back, {how}.", fg="green")
         return
     why = "see what differs above" if found.differences else "nothing that is recorded differs: is it the machine?"
-    click.secho(f"The number does not come back ({found.found.value - recorded.value:+.2e}); {why}.", fg="red")
+    echo(f"The number does not come back ({found.found.value - recorded.value:+.2e}); {why}.", fg="red")
     sys.exit(FAILED)
 
 
@@ -262,7 +262,7 @@ def export_command(folder: Path, out: Path) -> None:
     results = choose(read_all(out))
     known = about(Plugins(plugin_files(())), {result.encoder for result in results})
     n_records = export(out, folder, as_csv(lay_out(results, known, only_headlines=False)))
-    click.echo(f"{n_records} records: {folder}")
+    echo(f"{n_records} records: {folder}")
 
 
 @click.command("import")
@@ -273,7 +273,7 @@ def import_command(folder: Path, out: Path) -> None:
     from mirbench.sharing import merge
 
     merged = merge(folder, out)
-    click.echo(f"{merged.n_new} new records ({merged.n_scores} with scores of clips), {merged.n_known} known already")
+    echo(f"{merged.n_new} new records ({merged.n_scores} with scores of clips), {merged.n_known} known already")
 
 
 @click.group("records")
@@ -289,8 +289,8 @@ def repair_command(out: Path) -> None:
 
     moved = repair(out)
     for line, aside in moved:
-        click.echo(f"{line}; moved to {aside}")
-    click.echo(f"{len(moved)} bad lines moved aside")
+        echo(f"{line}; moved to {aside}")
+    echo(f"{len(moved)} bad lines moved aside")
 
 
 REPORTS = (records_group, leaderboard_command, compare_command, reproduce_command, export_command, import_command)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mirbench.console import echo
 from mirbench.errors import MirbenchError
 from mirbench.options import MAX_GIB, Number, find_home, home_option
 
@@ -56,7 +57,7 @@ def store_list(home: Path | None) -> None:
         for (fingerprint, folder), shards in found.items()
     ]
     rows.sort(key=lambda row: (row["encoder"], row["fingerprint"], row["readout"]))
-    click.echo(tabulate(rows, headers="keys", disable_numparse=True) if rows else f"nothing in {store.folder}")
+    echo(tabulate(rows, headers="keys", disable_numparse=True) if rows else f"nothing in {store.folder}")
 
 
 @store_group.command("du")
@@ -70,8 +71,8 @@ def store_usage(home: Path | None) -> None:
     for path, _ in store.shards():
         sizes[path.parents[1].name] += path.stat().st_size
     for fingerprint, size in sorted(sizes.items(), key=lambda item: -item[1]):
-        click.echo(f"{_size(size):>10}  {store.encoder(readout_of(fingerprint))} ({readout_of(fingerprint)})")
-    click.echo(f"{_size(sum(sizes.values())):>10}  {store.folder}")
+        echo(f"{_size(size):>10}  {store.encoder(readout_of(fingerprint))} ({readout_of(fingerprint)})")
+    echo(f"{_size(sum(sizes.values())):>10}  {store.folder}")
 
 
 @store_group.command("verify")
@@ -83,8 +84,8 @@ def store_verify(home: Path | None) -> None:
         n_files += 1
         n_damaged += problem is not None
         if problem is not None:
-            click.secho(f"damaged: {path}: {problem}", fg="red")
-    click.echo(f"{n_files} files, {n_damaged} damaged")
+            echo(f"damaged: {path}: {problem}", fg="red")
+    echo(f"{n_files} files, {n_damaged} damaged")
     if n_damaged:
         sys.exit(FAILED)
 
@@ -104,7 +105,7 @@ def store_clear(limit: float | None, home: Path | None) -> None:
     for path in damaged:
         store.drop(path)
     evicted = store.evict(limit * GIB) if limit is not None else []
-    click.echo(f"removed: {len(damaged)} damaged files, {len(evicted)} that were not used for long")
+    echo(f"removed: {len(damaged)} damaged files, {len(evicted)} that were not used for long")
 
 
 @store_group.command("purge")
@@ -124,7 +125,7 @@ def store_purge(name: str, home: Path | None) -> None:
     unkept = sorted(place.glob(f"{UNKEPT}*"))
     for folder in unkept:
         remove(folder)
-    click.echo(f"removed: {n_files} files of features, {n_jobs} finished jobs, {len(unkept)} folders of killed runs")
+    echo(f"removed: {n_files} files of features, {n_jobs} finished jobs, {len(unkept)} folders of killed runs")
 
 
 def _checked(store: "FeatureStore") -> "list[tuple[Path, str | None]]":

@@ -11,6 +11,7 @@ another version, is a column of its own. `SCHEMA` changes whenever a name or a m
 """
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from mirbench.domain import Result
+from mirbench.escaping import csv_cell, latex_text, markdown_cell
 from mirbench.leaderboard import data_of, is_standard, latest, specials_of
 from mirbench.record import as_json, record_id
 
@@ -205,10 +207,10 @@ def as_csv(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     heads = list(_heads(Row("", About(), {}, None, None, None, 0)))
-    writer.writerow([*heads, *table.columns])
+    writer.writerow(map(csv_cell, [*heads, *table.columns]))
     for row in table.rows:
         values = [row.cells[column].value if column in row.cells else None for column in table.columns]
-        writer.writerow([*_heads(row).values(), *values])
+        writer.writerow(map(csv_cell, [*_heads(row).values(), *values]))
     return text.getvalue()
 
 
@@ -219,10 +221,18 @@ def as_json_text(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
         cells = {}
         for column, result in row.cells.items():
             record = {name: value for name, value in as_json(result).items() if name != "selection"}
-            cells[column] = {"id": record_id(result), "record": record}
+            cells[column] = {"id": identity(result), "record": record}
         rows.append({**_heads(row), "cells": cells})
     content = {"schema": SCHEMA, "columns": table.columns, "headlines": table.headlines, "rows": rows}
     return json.dumps({**content, **({"published": list(others)} if others else {})}, indent=1) + "\n"
+
+
+def identity(result: Result) -> str:
+    """Return the name of a record; of one with values that JSON does not have, a name of its own."""
+    try:
+        return record_id(result)
+    except ValueError:
+        return hashlib.sha256(repr(as_json(result)).encode(errors="backslashreplace")).hexdigest()[:16]
 
 
 def as_markdown(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
@@ -233,15 +243,15 @@ def as_markdown(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
 
     left, right = _sides(table)
     heads = [*(title for title, _ in left), *map(_short(table), table.columns), *(title for title, _ in right)]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    lines = [f"| {' | '.join(map(markdown_cell, heads))} |", "|---" * len(heads) + "|"]
     for row in table.rows:
-        cells = [*(say(row) for _, say in left), *(cell(row, column) for column in table.columns)]
+        cells = [*(markdown_cell(say(row)) for _, say in left), *(cell(row, column) for column in table.columns)]
         lines.append(f"| {' | '.join([*cells, *(say(row) for _, say in right)])} |")
     if others:
         lines += ["", "Published by others, by protocols of their own:", ""]
         lines += ["| encoder | task | data | metric | value | protocol | source |", "|---" * 7 + "|"]
         names = ("encoder", "task", "dataset", "metric", "value", "protocol", "source")
-        lines += [f"| {' | '.join(each[name] for name in names)} |" for each in others]
+        lines += [f"| {' | '.join(markdown_cell(each[name]) for name in names)} |" for each in others]
     return "\n".join(lines) + "\n"
 
 
@@ -258,18 +268,18 @@ def as_latex(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
         "% needs \\usepackage{booktabs}",
         f"\\begin{{tabular}}{{l{'r' * (len(left) - 1)}{'l' * len(table.columns)}{'r' * len(right)}}}",
         "\\toprule",
-        " & ".join(map(_escaped, heads)) + r" \\",
+        " & ".join(map(latex_text, heads)) + r" \\",
         "\\midrule",
     ]
     for row in table.rows:
-        cells = [*(_escaped(say(row)) for _, say in left), *(cell(row, column) for column in table.columns)]
+        cells = [*(latex_text(say(row)) for _, say in left), *(cell(row, column) for column in table.columns)]
         lines.append(" & ".join([*cells, *(say(row) for _, say in right)]) + r" \\")
     lines += ["\\bottomrule", "\\end{tabular}"]
     if others:
         lines += ["", "% Published by others, by protocols of their own", "\\begin{tabular}{lllrl}", "\\toprule"]
         lines += [r"encoder & data & metric & value & source \\", "\\midrule"]
         names = ("encoder", "dataset", "metric", "value", "source")
-        lines += [" & ".join(_escaped(each[name]) for name in names) + r" \\" for each in others]
+        lines += [" & ".join(latex_text(each[name]) for name in names) + r" \\" for each in others]
         lines += ["\\bottomrule", "\\end{tabular}"]
     return "\n".join(lines) + "\n"
 
@@ -313,18 +323,6 @@ def _short(table: Table) -> Callable[[str], str]:
         return f"{task}: {metric}" if len(found[task]) == 1 else f"{task} on {dataset}: {metric}"
 
     return short
-
-
-ESCAPES = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-}
-
-
-def _escaped(text: str) -> str:
-    return "".join(ESCAPES.get(character, character) for character in text)
 
 
 def _count(number: int | None) -> str:

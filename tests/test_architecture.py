@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Each module may import those on lines above it, and its own line's to the left.
 ORDER = (
     ("errors",),
-    ("specs", "fingerprints", "files", "processes", "progress"),
+    ("escaping", "specs", "fingerprints", "files", "processes", "progress"),
     ("download", "generated", "published"),
     ("arrays", "domain", "annotations", "references", "decode", "multilabel", "windows"),
     ("gate", "variants", "mp3"),

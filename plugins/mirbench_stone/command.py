@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mirbench.console import echo
 from mirbench.errors import AudioError, WeightsError
+from mirbench.escaping import csv_cell
 
 if TYPE_CHECKING:
     from mirbench_stone.encoder import ChromaEncoder
@@ -44,16 +46,16 @@ def key_command(paths: Sequence[Path], checkpoint: str | None, top: int, layout:
         try:
             found = _keys(encoder, names, path)[:top]
         except AudioError as error:
-            click.secho(f"mirbench: {error}", fg="red", err=True)
+            echo(f"mirbench: {error}", fg="red", err=True)
             n_unread += 1
             continue
         if layout == "json":
             keys = [{"key": key, "probability": round(probability, 4)} for key, probability in found]
-            click.echo(json.dumps({"path": str(path), "keys": keys}))
+            echo(json.dumps({"path": str(path), "keys": keys}))
         elif layout == "csv":
-            writer.writerows([path, key, f"{probability:.4f}"] for key, probability in found)
+            writer.writerows([csv_cell(str(path)), key, f"{probability:.4f}"] for key, probability in found)
         else:
-            click.echo(f"{path}\t" + "\t".join(f"{key} ({probability:.2f})" for key, probability in found))
+            echo(f"{path}\t" + "\t".join(f"{key} ({probability:.2f})" for key, probability in found))
         sys.stdout.flush()
     if n_unread:
         sys.exit(1)
@@ -98,7 +100,7 @@ def _names(encoder: "ChromaEncoder", checkpoint: str | None) -> list[str]:
                 f"{checkpoint}: not calibrated, and its answers to synthesised chords contradict each other, so that "
                 "its classes have no names; expected a published file, or weights of 'mirbench pretrain'"
             )
-        click.echo(f"{checkpoint}: not a known file; its classes are named after synthesised chords", err=True)
+        echo(f"{checkpoint}: not a known file; its classes are named after synthesised chords", err=True)
         calibration = measured
     return key_names(calibration)
 

@@ -337,7 +337,7 @@ def mirbench_datasets():
 
 def test_a_fingerprint_with_a_slash_stays_in_the_store(ends, world):
     ends(bad(attributes="fingerprint = 'org/model-1'"), 0, ("bad",))
-    assert (world.home / "features" / "org" / "model-1").is_dir()
+    assert (world.home / "features" / "org%2Fmodel-1").is_dir()
     assert FeatureStore(world.home / "features").encoder("org/model-1") == "bad"
 
 
