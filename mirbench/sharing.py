@@ -87,9 +87,7 @@ def _require_exported(folder: Path, files: object) -> None:
         raise UsageError(f"{where} lists no records; expected what 'mirbench export' writes; export again")
     for name, sha256 in files.items():
         if not EXPORTED.fullmatch(name):
-            raise UsageError(
-                f"{where} lists {name!r}; expected records/*.jsonl, scores/*.jsonl and {', '.join(BESIDE)}"
-            )
+            raise UsageError(f"{where} lists {name!r}; expected {', '.join(EXPECTED)}")
         path = folder / name
         if path.is_symlink() or path.parent.is_symlink():
             raise UsageError(f"{path} is a link; expected the files themselves; export again")
