@@ -1,17 +1,20 @@
 """Compare the speed of encoders: how much audio each encodes in a second, all in one run, on the same clips.
 
-Run ``python benchmarks/extraction.py [ENCODER...]``; without names, all that are on this machine. Clips come from the
-test split of rendered-scores; decoding is not counted. Each encoder hears one clip before its time is taken, and turns
-are taken, so that what else the machine does hits all alike; the best turn counts.
+Run ``python benchmarks/extraction.py [ENCODER...] [--data FILE.csv]``; without names, all that are on this machine.
+Clips come from the test split of rendered-scores, or of a CSV file with keys; decoding is not counted. Each encoder
+encodes one clip before its time is taken, and turns are taken, so that what else the machine does slows all alike; the
+best turn counts.
 """
 
-import sys
+import argparse
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from mirbench import audio
+from mirbench.csv_dataset import CsvDataset
 from mirbench.domain import Audio, Clip, Encoder
 from mirbench.options import find_device, find_home
 from mirbench.plan import load_dataset
@@ -25,13 +28,19 @@ UNIT = "logmel"  # what the others are compared with
 
 def main() -> None:
     """Print a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("encoders", nargs="*")
+    parser.add_argument("--data", type=Path, help="a CSV file as for mirbench run, instead of rendered-scores")
+    given = parser.parse_args()
     plugins = Plugins()
     ready = [spec.name for spec in plugins.encoders.specs() if spec.missing() is None]
-    names = list(dict.fromkeys([UNIT, *(sys.argv[1:] or ready)]))
+    names = list(dict.fromkeys([UNIT, *(given.encoders or ready)]))
     device = find_device("auto")
     encoders = {name: find_encoder(plugins.encoders, name, find_home(None)).load(device) for name in names}
     request = DatasetRequest(task="key", size="small", home=find_home(None))
-    clips = load_dataset(plugins.datasets["rendered-scores"], request).clips("test")[:N_CLIPS]
+    task = plugins.tasks["key"].load()
+    data = CsvDataset(given.data, task) if given.data else load_dataset(plugins.datasets["rendered-scores"], request)
+    clips = data.clips("test")[:N_CLIPS]
     heard = {name: _load(clips, encoder) for name, encoder in encoders.items()}
     best = dict.fromkeys(names, 0.0)
     for _ in range(TURNS):

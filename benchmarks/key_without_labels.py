@@ -1,8 +1,9 @@
 """Compare keys found without any label: S-KEY against templates of the chroma, on the test split of rendered-scores.
 
-Run ``python benchmarks/key_without_labels.py [WEIGHTS...]``: S-KEY as shipped, and with each of the given weights (such
-as its published skey.pt). Nothing is fitted. S-KEY's classes get their names from one synthesised chord a mode
-(`mirbench_stone.calibration`); the templates are
+Run ``python benchmarks/key_without_labels.py [WEIGHTS...] [--data FILE.csv]``: S-KEY as shipped, and with each of the
+given weights (such as its published skey.pt); on the test split of rendered-scores, or of a CSV file. Nothing is
+fitted. S-KEY's classes get their names from one synthesised chord a mode (`mirbench_stone.calibration`); the templates
+are
 
 - the mean chroma of these same two chords, rotated to the twelve tonics;
 - the probe-tone ratings of Krumhansl and Kessler (1982).
@@ -10,14 +11,15 @@ as its published skey.pt). Nothing is fitted. S-KEY's classes get their names fr
 The key is the template with the highest correlation with the clip's mean chroma.
 """
 
+import argparse
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mirbench import audio
+from mirbench.csv_dataset import CsvDataset
 from mirbench.evaluate import score
 from mirbench.options import find_home
 from mirbench.plan import load_dataset
@@ -55,16 +57,22 @@ def by_s_key(weights: Path) -> Estimator:
 
 def main() -> None:
     """Print a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", nargs="*", type=Path)
+    parser.add_argument("--data", type=Path, help="a CSV file as for mirbench run, instead of rendered-scores")
+    given = parser.parse_args()
     chords = [Chroma().encode(chord(mode)).readout("mean")[0] for mode in ("major", "minor")]
     estimators = {
         "chroma, templates of the two chords": by_templates(chords),
         "chroma, Krumhansl and Kessler": by_templates(KRUMHANSL_KESSLER),
         "S-KEY, shipped": by_s_key(shipped_weights(WEIGHTS, "skey")),
-        **{f"S-KEY, {path}": by_s_key(Path(path)) for path in sys.argv[1:]},
+        **{f"S-KEY, {path}": by_s_key(path) for path in given.weights},
     }
     plugins = Plugins()
     request = DatasetRequest(task="key", size="default", home=find_home(None), workers=os.cpu_count() or 1)
-    clips = load_dataset(plugins.datasets["rendered-scores"], request).clips("test")
+    task = plugins.tasks["key"].load()
+    data = CsvDataset(given.data, task) if given.data else load_dataset(plugins.datasets["rendered-scores"], request)
+    clips = data.clips("test")
     estimates: dict[str, list[str]] = {name: [] for name in estimators}
     with Progress("keys", len(clips)) as progress:
         for clip in clips:
@@ -73,9 +81,8 @@ def main() -> None:
                 estimates[name].append(estimate(samples))
             progress.advance(len(samples) / 22050)
     print(f"| without labels | {' | '.join(METRICS)} |\n|---|---|---|---|")
-    task = plugins.tasks["key"].load()
     for name, found in estimates.items():
-        scores = {each.metric.name: each for each in score(task, clips, found, 0)}
+        scores = {each.metric.name: each for each in score([task], clips, [found], 0)}
         cells = [f"{scores[m].value:.3f} [{scores[m].low:.3f}, {scores[m].high:.3f}]" for m in METRICS]
         print(f"| {name} | {' | '.join(cells)} |")
 

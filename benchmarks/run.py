@@ -1,16 +1,18 @@
 """Compare mirbench's speed with that of others, side by side in one run.
 
-Run ``python benchmarks/run.py [--only SECTION[,SECTION]] [--repeats N] [--json FILE]``. Medians over the repeats, of
-CPU seconds, because other work on a machine changes them little; comparisons that take minutes run once. X-ARES is
-compared with where it is installed (``pip install --no-deps xares pytorch-ignite loguru torchmetrics
-lightning-utilities jiwer rapidfuzz``); without, its lines are left out.
+Run ``python benchmarks/run.py [--only SECTION[,SECTION]] [--repeats N] [--json FILE] [--tiny] [--data FILE.csv]``.
+Medians over the repeats, of CPU seconds, because other work on a machine changes them little; comparisons that take
+minutes run once. ``--tiny`` shows in seconds whether everything runs; its numbers mean nothing. X-ARES is compared with
+where it is installed (``pip install --no-deps xares pytorch-ignite loguru torchmetrics lightning-utilities jiwer
+rapidfuzz``); without, its lines are left out.
 
 - ``probes``, ``frames``: one thread. The problems are synthetic and have a known shape: features of condition 3e8 (as
   networks' are), classes and tags by a noisy linear rule. They say how long a probe takes, not how good it is.
 - ``extraction``: all cores, wall seconds. The whole way from files to the store, against the network alone on windows
   in memory (HuBERT of 95 M parameters, untrained: how fast it is does not depend on them), and against loops with
   librosa.
-- ``startup``, ``rerun``: the command line. The data set that ``rerun`` and ``extraction`` hear is made first.
+- ``startup``, ``rerun``: the command line. ``rerun`` and ``extraction`` take rendered-scores,
+  which is made first, or a CSV file with keys.
 """
 
 import argparse
@@ -28,7 +30,9 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 
@@ -43,6 +47,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from mirbench import audio
+from mirbench.csv_dataset import CsvDataset
 from mirbench.domain import Clip, Encoder, Objective
 from mirbench.extract import Region, extract
 from mirbench.options import find_home
@@ -91,6 +96,28 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What the user chose.
+
+    Attributes
+    ----------
+    divisor
+        Of the numbers of rows.
+    csv
+        Recordings with keys, in place of rendered-scores.
+    """
+
+    repeats: int
+    divisor: int
+    csv: Path | None
+
+    def make(self, n_rows: int, n_valid: int, n_labels: int, *, tags: bool, seed: int = 0) -> "Data":
+        """Draw features and labels; see `make`."""
+        n_dims = 768 if self.divisor == 1 else 64
+        return make(n_rows // self.divisor, n_valid // self.divisor, n_labels, n_dims, tags=tags, seed=seed)
+
+
+@dataclass(frozen=True)
 class Data:
     """Rows of train and valid."""
 
@@ -100,10 +127,9 @@ class Data:
     valid_y: np.ndarray
 
 
-def make(n_rows: int, n_valid: int, n_labels: int, *, tags: bool, seed: int = 0) -> Data:
+def make(n_rows: int, n_valid: int, n_labels: int, n_dims: int = 768, *, tags: bool, seed: int = 0) -> Data:
     """Draw features of a known condition, and labels by a noisy linear rule."""
     random = np.random.default_rng(seed)
-    n_dims = 768
     basis, _ = np.linalg.qr(random.standard_normal((n_dims, n_dims)))
     scales = CONDITION ** (-np.arange(n_dims) / (2 * (n_dims - 1)))  # of the Gram matrix: squared
     hidden = random.standard_normal((n_rows + n_valid, n_dims))
@@ -221,7 +247,9 @@ def xares(data: Data) -> Callable[[], str] | None:
     def work() -> str:
         torch.manual_seed(0)
         is_tags = data.y.ndim == 2
-        model = Mlp(768, data.y.shape[1] if is_tags else 10, "BCEWithLogitsLoss" if is_tags else "CrossEntropyLoss")
+        model = Mlp(
+            data.x.shape[1], data.y.shape[1] if is_tags else 10, "BCEWithLogitsLoss" if is_tags else "CrossEntropyLoss"
+        )
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
             trainer = Trainer(model, ckpt_dir=folder, metric="mAP" if is_tags else "accuracy")
             train = batches(data.x, data.y, np.random.default_rng(0))
@@ -235,9 +263,10 @@ def xares(data: Data) -> Callable[[], str] | None:
 Ratio = tuple[str, float]
 
 
-def probes(repeats: int) -> Iterator[Line | Ratio]:
+def probes(given: Given) -> Iterator[Line | Ratio]:
     """Fit probes to clips: 10 classes and 50 tags."""
-    few = make(3000, 1000, 10, tags=False)
+    repeats = given.repeats
+    few = given.make(3000, 1000, 10, tags=False)
     full = measured("10 classes, 3,000 x 768: the default grid", lambda: default(few), repeats)
     yield full
     grid = measured("  HEAR's grid of 8, one seed (protocol hear)", lambda: _hear(few), 1)
@@ -250,15 +279,16 @@ def probes(repeats: int) -> Iterator[Line | Ratio]:
         other = measured("  X-ARES' linear head", head, repeats)
         yield other
         yield "one layer and strength are cheaper than X-ARES' head by", other.median / one.median
-    layers = [make(5000, 1000, 10, tags=False, seed=seed) for seed in range(13)]
+    layers = [given.make(5000, 1000, 10, tags=False, seed=seed) for seed in range(13)]
     yield from _against_sklearn("10 classes, 5,000 x 768, 13 layers x 8 strengths", layers, GRID, repeats)
-    tags = [make(5000, 1000, 50, tags=True)]
+    tags = [given.make(5000, 1000, 50, tags=True)]
     yield from _against_sklearn("50 tags, 5,000 x 768, 8 strengths", tags, GRID, repeats)
 
 
-def frames(repeats: int) -> Iterator[Line | Ratio]:
+def frames(given: Given) -> Iterator[Line | Ratio]:
     """Fit probes to frames: 200,000 rows of 25 classes, within a bound on memory."""
-    data = make(200_000, 5000, 25, tags=False)
+    repeats = given.repeats
+    data = given.make(200_000, 5000, 25, tags=False)
     Path("/proc/self/clear_refs").write_text("5")  # Linux: the highest memory is what there is now
     before = _highest_memory()
     ours([data], (1e-4,))
@@ -292,23 +322,26 @@ def _hear(data: Data) -> str:
     return scored(best.probe.logits(data.valid_x), data)
 
 
-def extraction(repeats: int) -> Iterator[Line | Ratio]:
+def extraction(given: Given) -> Iterator[Line | Ratio]:
     """Encode files: HuBERT against the network alone, light encoders against librosa."""
+    repeats = given.repeats
     home = find_home(None)
     plugins = Plugins()
     request = DatasetRequest(task="key", size="small", home=home)
-    clips = load_dataset(plugins.datasets["rendered-scores"], request).clips("train")[:24]
+    task = plugins.tasks["key"].load()
+    data = CsvDataset(given.csv, task) if given.csv else load_dataset(plugins.datasets["rendered-scores"], request)
+    clips = data.clips("train")[:24]
     with tempfile.TemporaryDirectory() as folder:
-        save_hubert(Path(folder))
+        save_hubert(Path(folder), is_tiny=given.divisor > 1)
         hubert = find_encoder(plugins.encoders, f"hf:{folder}", home).load("cpu")
         yield from _against_network("HuBERT (95 M), 4 clips of 30 s", hubert, clips[:4], repeats)
     mt2 = find_encoder(plugins.encoders, "mt2", home).load("cpu")
     yield from _against_network("mt2, 24 clips of 30 s, with its front ends", mt2, clips, repeats)
     for name, feature in LIBROSA.items():
         encoder = find_encoder(plugins.encoders, name, home).load("cpu")
-        mine = measured(f"{name}, 24 clips of 30 s", lambda encoder=encoder: _extracted(encoder, clips), repeats)
+        mine = measured(f"{name}, 24 clips of 30 s", partial(_extracted, encoder, clips), repeats)
         yield mine
-        other = measured("  a loop with librosa", lambda feature=feature: _looped(feature, clips), repeats)
+        other = measured("  a loop with librosa", partial(_looped, feature, clips), repeats)
         yield other
         yield f"{name} is faster than a loop with librosa by", other.elapsed / mine.elapsed
 
@@ -342,6 +375,7 @@ def _batches(encoder: WindowedEncoder, clips: Sequence[Clip]) -> list[torch.Tens
     windows = []
     for clip in clips:
         heard = encoder.prepared(audio.load(clip.path, encoder.sample_rate, clip.start, clip.duration))
+        heard = np.pad(heard, (0, max(0, encoder.window_length - len(heard))))
         windows += [heard[start : start + encoder.window_length] for start in encoder.starts(len(heard))]
     return [torch.from_numpy(np.stack(windows[at : at + BATCH_SIZE])) for at in range(0, len(windows), BATCH_SIZE)]
 
@@ -371,31 +405,35 @@ LIBROSA = {
 }
 
 
-def save_hubert(folder: Path) -> None:
+def save_hubert(folder: Path, *, is_tiny: bool) -> None:
     """Write an untrained HuBERT in the hub's format."""
     from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    HubertModel(HubertConfig()).save_pretrained(folder)
+    shape: Any = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    HubertModel(HubertConfig(**(shape if is_tiny else {}))).save_pretrained(folder)
     Wav2Vec2FeatureExtractor().save_pretrained(folder)
 
 
-def startup(repeats: int) -> Iterator[Line | Ratio]:
+def startup(given: Given) -> Iterator[Line | Ratio]:
     """Start the command line."""
+    repeats = given.repeats
     for arguments in (["--help"], ["list"]):
         command = [sys.executable, "-m", "mirbench", *arguments]
         yield measured_process(f"mirbench {' '.join(arguments)}", command, repeats)
     yield measured_process("python -c 'import torch'", [sys.executable, "-c", "import torch"], repeats)
 
 
-def rerun(repeats: int) -> Iterator[Line | Ratio]:
+def rerun(given: Given) -> Iterator[Line | Ratio]:
     """Run all tasks again when everything is computed."""
+    repeats = given.repeats
     with tempfile.TemporaryDirectory() as folder:
         for encoder in ("chroma", "logmel"):
-            command = [sys.executable, "-m", "mirbench", "run", "--encoder", encoder, "--task", "all", "--out", folder]
+            data = ["key", "--data", str(given.csv)] if given.csv else ["all"]
+            command = [sys.executable, "-m", "mirbench", "run", "--encoder", encoder, "--out", folder, "--task", *data]
             subprocess.run(command, check=True, capture_output=True)
-            yield measured_process(f"mirbench run --encoder {encoder} --task all, again", command, repeats)
+            yield measured_process(f"mirbench run --encoder {encoder} --task {data[0]}, again", command, repeats)
 
 
 def measured_process(what: str, command: list[str], repeats: int) -> Line:
@@ -421,22 +459,25 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections, separated by commas")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
+    parser.add_argument("--tiny", action="store_true", help="a fiftieth of the rows")
+    parser.add_argument("--data", type=Path, help="a CSV file as for mirbench run, instead of rendered-scores")
+    words = parser.parse_args()
+    given = Given(words.repeats, 50 if words.tiny else 1, words.data)
     found: dict[str, object] = {"machine": platform.processor() or platform.machine(), "torch": torch.__version__}
-    for name in given.only.split(","):
+    for name in words.only.split(","):
         print(name, flush=True)
         lines, ratios = [], {}
         with threadpool_limits(1) if name in IN_ONE_THREAD else contextlib.nullcontext():
             torch.set_num_threads(1 if name in IN_ONE_THREAD else os.cpu_count() or 1)
-            for each in SECTIONS[name](given.repeats):
+            for each in SECTIONS[name](given):
                 if isinstance(each, Line):
                     lines.append(vars(each))
                 else:
                     ratios[each[0].strip()] = each[1]
                     print(f"    {each[0]}: {each[1]:.3g}", flush=True)
         found[name] = {"lines": lines, "ratios": ratios}
-    if given.json is not None:
-        given.json.write_text(json.dumps(found, indent=1) + "\n")
+    if words.json is not None:
+        words.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
