@@ -171,7 +171,7 @@ def print_task(spec: TaskSpec) -> None:
     echo(f"scope: {task.scope}, {task.objective}")
     echo(f"CSV column: {task.label_column}")
     if task.scope == "frame":
-        echo("times in annotation files: seconds from the beginning of the audio file; of the clip, where times is clip")
+        echo("times in annotation files: seconds from the beginning of the audio file (of the clip, if times=clip)")
     labels = ", ".join(task.labels)
     echo(f"labels ({len(task.labels)}): {labels}" if labels else "labels: those of the data set")
     for name, values in spec.options.items():
