@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mirbench import audio
-from mirbench.csv_dataset import CsvDataset
+from mirbench.cli.options import find_device, find_home
+from mirbench.data import audio
+from mirbench.data.csv import CsvDataset
 from mirbench.domain import Audio, Clip, Encoder
-from mirbench.options import find_device, find_home
-from mirbench.plan import load_dataset
+from mirbench.encoders.references import find_encoder
 from mirbench.plugins import Plugins
+from mirbench.runs.planning import load_dataset
 from mirbench.specs import DatasetRequest
-from mirbench.weights import find_encoder
 
 N_CLIPS, TURNS, BATCH_SIZE = 4, 3, 16
 UNIT = "logmel"  # what the others are compared with

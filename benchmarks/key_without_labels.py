@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mirbench import audio
-from mirbench.csv_dataset import CsvDataset
-from mirbench.evaluate import score
-from mirbench.options import find_home
-from mirbench.plan import load_dataset
+from mirbench.cli.options import find_home
+from mirbench.data import audio
+from mirbench.data.csv import CsvDataset
+from mirbench.evaluation.evaluate import score
 from mirbench.plugins import Plugins
 from mirbench.progress import Progress
+from mirbench.runs.planning import load_dataset
 from mirbench.specs import DatasetRequest
 from mirbench_baseline.encoder import Chroma
 from mirbench_ssl.weights import shipped_weights

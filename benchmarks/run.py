@@ -46,19 +46,19 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from mirbench import audio
-from mirbench.csv_dataset import CsvDataset
+from mirbench.cli.options import find_home
+from mirbench.data import audio
+from mirbench.data.csv import CsvDataset
 from mirbench.domain import Clip, Encoder, Objective
-from mirbench.extract import Region, extract
-from mirbench.options import find_home
-from mirbench.plan import load_dataset
+from mirbench.encoders.references import find_encoder
+from mirbench.encoders.windows import WindowedEncoder
+from mirbench.features.extract import Region, extract
+from mirbench.features.store import FeatureStore
 from mirbench.plugins import Plugins
-from mirbench.probes import SEARCH_TOLERANCE, STRENGTHS, Examples, LinearFit, cross_entropy
-from mirbench.protocols import PROTOCOLS, Problem
+from mirbench.probes.linear import SEARCH_TOLERANCE, STRENGTHS, Examples, LinearFit, cross_entropy
+from mirbench.probes.protocols import PROTOCOLS, Problem
+from mirbench.runs.planning import load_dataset
 from mirbench.specs import DatasetRequest
-from mirbench.store import FeatureStore
-from mirbench.weights import find_encoder
-from mirbench.windows import WindowedEncoder
 
 warnings.simplefilter("ignore")
 GRID = STRENGTHS[:8]  # 1e-5 to 1.8

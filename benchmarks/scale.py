@@ -22,11 +22,11 @@ import numpy as np
 import soundfile
 
 from mirbench import Clip, Dataset, DatasetSpec, Encoder, EncoderSpec, Features, hookimpl
-from mirbench.cluster import CLIPS_PER_TASK, run_on_cluster
 from mirbench.domain import Audio, Split
-from mirbench.plan import Settings, make_plan
 from mirbench.plugins import Plugins
-from mirbench.run import run
+from mirbench.runs.cluster import CLIPS_PER_TASK, run_on_cluster
+from mirbench.runs.planning import Settings, make_plan
+from mirbench.runs.run import run
 from mirbench.specs import DatasetRequest
 
 NUMBERS = (1_000, 10_000, 100_000)

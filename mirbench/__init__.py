@@ -12,9 +12,9 @@ from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
 
 if TYPE_CHECKING:
     from mirbench.domain import Clip, ClipMetric, Dataset, Encoder, Features, LabelledIntervals, Result, SetMetric, Task
-    from mirbench.fingerprints import fingerprint
-    from mirbench.multilabel import VectorTask
-    from mirbench.windows import WindowedEncoder, WindowFeatures
+    from mirbench.encoders.fingerprint import fingerprint
+    from mirbench.encoders.windows import WindowedEncoder, WindowFeatures
+    from mirbench.evaluation.multilabel import VectorTask
 
 __version__ = "0.1.0"
 
@@ -45,10 +45,10 @@ __all__ = [
 ]
 
 _LATE = {
-    "fingerprint": "mirbench.fingerprints",
-    "VectorTask": "mirbench.multilabel",
-    "WindowedEncoder": "mirbench.windows",
-    "WindowFeatures": "mirbench.windows",
+    "fingerprint": "mirbench.encoders.fingerprint",
+    "VectorTask": "mirbench.evaluation.multilabel",
+    "WindowedEncoder": "mirbench.encoders.windows",
+    "WindowFeatures": "mirbench.encoders.windows",
     **dict.fromkeys(
         ("Clip", "ClipMetric", "Dataset", "Encoder", "Features", "LabelledIntervals", "Result", "SetMetric", "Task"),
         "mirbench.domain",

@@ -1,5 +1,5 @@
 """`python -m mirbench` is the command `mirbench`."""
 
-from mirbench.cli import main
+from mirbench.cli.main import main
 
 main()

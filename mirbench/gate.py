@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from mirbench.domain import Audio, Encoder, Features
+from mirbench.encoders.windows import WindowedEncoder
 from mirbench.errors import EncoderError, PluginError
-from mirbench.windows import WindowedEncoder
 
 FINGERPRINT = re.compile(r"[A-Za-z0-9._\-@+:/]{1,200}")
 HIGHEST_RATE = 1_000_000  # Hz

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import click
 
     from mirbench.domain import Result
-    from mirbench.plan import Plan
+    from mirbench.runs.planning import Plan
 
 hookspec = pluggy.HookspecMarker("mirbench")
 hookimpl = pluggy.HookimplMarker("mirbench")

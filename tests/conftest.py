@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mirbench.cli import cli, main
+from mirbench.cli.main import cli, main
 
 SHARED = Path(os.environ.get("MIRBENCH_SHARED", Path(__file__).parents[2] / "shared"))
 KEYS = {"C major": (0, 4, 7), "F# major": (6, 10, 1), "A minor": (9, 0, 4)}

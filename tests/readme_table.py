@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from mirbench.leaderboard import latest
 from mirbench.plugins import Plugins
-from mirbench.record import read_records
+from mirbench.results.leaderboard import latest
+from mirbench.results.records import read_records
 
 ROOT = Path(__file__).parents[1]
 TASKS = {

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from mirbench import AudioError, audio
+from mirbench import AudioError
+from mirbench.data import audio
 
 SECONDS, RATE = 4.0, 22050
 FORMATS = ("wav", "flac", "ogg", "mp3", "aiff")

@@ -257,7 +257,7 @@ def test_data_commands_say_where_and_whether(mirbench, home):
 @pytest.mark.parametrize("words", [["--help"], ["list"], ["run", "--help"]])
 def test_quick_answers_import_nothing_heavy(words, home):
     code = (
-        "import sys\nfrom mirbench.cli import main\nsys.argv = ['mirbench', *%r]\n"
+        "import sys\nfrom mirbench.cli.main import main\nsys.argv = ['mirbench', *%r]\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "print(sorted({'numpy', 'torch', 'scipy', 'sklearn', 'music21', 'soundfile', 'mir_eval'} & set(sys.modules)))"
     )

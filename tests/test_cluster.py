@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from mirbench.errors import UsageError
-from mirbench.plan import Settings, make_plan
+from mirbench.features.store import FeatureStore
 from mirbench.plugins import Plugins
-from mirbench.record import RecordWriter, read_records
-from mirbench.run import run
-from mirbench.store import FeatureStore
+from mirbench.results.records import RecordWriter, read_records
+from mirbench.runs.planning import Settings, make_plan
+from mirbench.runs.run import run
 
 pytest.importorskip("distributed")
-from mirbench.cluster import run_on_cluster
+from mirbench.runs.cluster import run_on_cluster
 
 PLUGIN = '''
 import os, time
@@ -54,8 +54,8 @@ def plugin(tmp_path, monkeypatch):
     path = tmp_path / "slow.py"
     path.write_text(PLUGIN)
     monkeypatch.setenv("SLOW_LOG", str(tmp_path / "log"))
-    monkeypatch.setattr("mirbench.store.SHARD_SECONDS", 0.0)  # the plugin sets it too: undone after the test
-    monkeypatch.setattr("mirbench.cluster.CLIPS_PER_TASK", 3)
+    monkeypatch.setattr("mirbench.features.store.SHARD_SECONDS", 0.0)  # the plugin sets it too: undone after the test
+    monkeypatch.setattr("mirbench.runs.cluster.CLIPS_PER_TASK", 3)
     (tmp_path / "log").touch()
     return path
 
@@ -169,7 +169,7 @@ def test_a_scheduler_that_is_none_is_refused(plugin, recordings, tmp_path, sched
 
 
 def test_a_scheduler_that_does_not_answer_is_named(recordings, tmp_path, monkeypatch):
-    monkeypatch.setattr("mirbench.cluster.SECONDS_TO_WAIT", 2.0)
+    monkeypatch.setattr("mirbench.runs.cluster.SECONDS_TO_WAIT", 2.0)
     plan = make_plan(Plugins(), ["chroma"], ["key"], Settings(home=tmp_path, out=tmp_path), csv=recordings)
     with pytest.raises(UsageError, match="no scheduler answers at 'tcp://127.0.0.1:1'"):
         run_on_cluster(plan, Plugins(), "tcp://127.0.0.1:1", [])

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from mirbench.compare import compare, holm
 from mirbench.domain import ClipScores
 from mirbench.errors import UsageError
-from mirbench.record import record_id
+from mirbench.results.compare import compare, holm
+from mirbench.results.records import record_id
 from test_record import RESULT
 
 DRAWS = np.random.default_rng(0).integers(0, 200, (1000, 200))

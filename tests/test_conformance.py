@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from mirbench.plan import load_dataset
+from mirbench.encoders.references import find_encoder
 from mirbench.plugins import Plugins
+from mirbench.runs.planning import load_dataset
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec
 from mirbench.testing import Check, checks_of, parametrize_with_checks
 from mirbench.testing.dataset_checks import DATASET_CHECKS
-from mirbench.weights import find_encoder
 
 PLUGINS = Plugins()
 EMBEDDED = [spec for spec in PLUGINS.datasets.specs() if spec.is_embedded]

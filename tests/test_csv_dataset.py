@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from mirbench import DatasetError
-from mirbench.csv_dataset import CsvDataset
+from mirbench.data.csv import CsvDataset
 from mirbench_anuran.task import AnuranTask
 from mirbench_key.task import KeyTask
 from mirbench_tagging.task import TaggingTask

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mirbench.decode import as_intervals, pick_peaks, sigmoid, viterbi
+from mirbench.evaluation.decoders import as_intervals, pick_peaks, sigmoid, viterbi
 
 TIMES = np.arange(10) / 10
 

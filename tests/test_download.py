@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from mirbench import DatasetError, download
-from mirbench.download import fetch, unpack
+from mirbench import DatasetError
+from mirbench.data import download
+from mirbench.data.download import fetch, unpack
 
 CONTENT = bytes(range(256)) * 4000
 MD5 = hashlib.md5(CONTENT).hexdigest()

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from mirbench import Clip, ClipMetric, SetMetric
-from mirbench.console import ResultTable
-from mirbench.evaluate import evaluate, score
-from mirbench.extract import Region
-from mirbench.plan import Settings, make_plan
+from mirbench.cli.console import ResultTable
+from mirbench.evaluation.evaluate import evaluate, score
+from mirbench.features.extract import Region
 from mirbench.plugins import Plugins
-from mirbench.probes import Examples
-from mirbench.run import run
+from mirbench.probes.linear import Examples
+from mirbench.runs.planning import Settings, make_plan
+from mirbench.runs.run import run
 from mirbench_key.task import KeyTask
 
 
@@ -63,8 +63,8 @@ def test_a_seed_repeats_the_interval():
 
 def test_the_test_split_is_not_read_before_the_choice(recordings, home, monkeypatch):
     """Features of test clips are met after the last fit; their references never reach a fit."""
-    from mirbench.csv_dataset import CsvDataset
-    from mirbench.store import FeatureStore
+    from mirbench.data.csv import CsvDataset
+    from mirbench.features.store import FeatureStore
 
     plugins = Plugins()
     settings = Settings(home=home, out=home / "out")
@@ -87,7 +87,7 @@ def test_the_test_split_is_not_read_before_the_choice(recordings, home, monkeypa
 
 def test_weaker_strengths_are_tried_until_two_in_a_row_are_worse(monkeypatch):
     """Losses by hand: 5 4 6 3 7 8 0; the last one is never seen."""
-    from mirbench import protocols
+    from mirbench.probes.linear import protocols
 
     random = np.random.default_rng(0)
     examples = Examples([random.standard_normal((20, 3)).astype(np.float32)], np.arange(20) % 2)

@@ -9,8 +9,8 @@ import soundfile
 import torch
 
 from mirbench import Encoder, EncoderError, Features
-from mirbench.extract import Extracted, Region, extract
-from mirbench.store import FeatureStore
+from mirbench.features.extract import Extracted, Region, extract
+from mirbench.features.store import FeatureStore
 
 
 class Counting(Encoder):
@@ -144,7 +144,7 @@ def test_nan_is_refused_and_names_the_file(regions, tmp_path):
 
 def test_only_a_few_clips_are_decoded_ahead(regions, tmp_path, monkeypatch):
     decoded = []
-    from mirbench import audio
+    from mirbench.data import audio
 
     load = audio.load
     monkeypatch.setattr(audio, "load", lambda *given: decoded.append(given) or load(*given))

@@ -8,7 +8,7 @@ import soundfile
 
 from mirbench.domain import LabelledIntervals
 from mirbench.errors import UsageError
-from mirbench.inspection import Inspection, numbers, read_times
+from mirbench.figures.inspection import Inspection, numbers, read_times
 from mirbench_chord.task import ChordTask
 from mirbench_key.task import KeyTask
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from mirbench import MissingDataError
-from mirbench.generated import Made, generate, make_one, read_manifest
+from mirbench.data.embedded import Made, generate, make_one, read_manifest
 
 TONES = {"low": 100, "high": 400, "higher": 800}
 

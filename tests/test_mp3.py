@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from mirbench import AudioError, audio
-from mirbench.mp3 import _frame
+from mirbench import AudioError
+from mirbench.data import audio
+from mirbench.data.mp3 import _frame
 
 SECONDS, RATE = 4.0, 44100
 NOISE = (0.1 * np.random.default_rng(0).standard_normal(round(SECONDS * RATE))).astype(np.float32)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mirbench import multilabel
+from mirbench.evaluation import multilabel
 from mirbench_tagging.task import TaggingTask
 
 RANDOM = np.random.default_rng(0)

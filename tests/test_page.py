@@ -10,8 +10,8 @@ from itertools import count
 
 import pytest
 
-from mirbench.page import as_html
-from mirbench.tables import About, lay_out, published
+from mirbench.results.formats import About, lay_out, published
+from mirbench.results.html import as_html
 from test_record import RESULT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

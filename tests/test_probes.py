@@ -7,16 +7,8 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
 from mirbench import MirbenchError
-from mirbench.probes import (
-    MEMORY,
-    STRENGTHS,
-    Examples,
-    LinearFit,
-    Probe,
-    constant_cross_entropy,
-    cross_entropy,
-)
-from mirbench.rows import MARGIN
+from mirbench.probes.linear import MEMORY, STRENGTHS, Examples, LinearFit, Probe, constant_cross_entropy, cross_entropy
+from mirbench.probes.rows import MARGIN
 
 
 def blobs(n_rows=120, n_labels=3, seed=0):
@@ -111,7 +103,7 @@ def test_a_sample_of_the_rows_leads_to_the_optimum_of_all(monkeypatch, objective
     if objective_name == "multilabel":
         target = np.eye(5, dtype=np.float32)[target]
     exact = fit(features, target, objective_name, 5, strength)
-    monkeypatch.setattr("mirbench.newton.SAMPLE", 500)
+    monkeypatch.setattr("mirbench.probes.newton.SAMPLE", 500)
     sampled = fit(features, target, objective_name, 5, strength)
     np.testing.assert_allclose(sampled.logits(features), exact.logits(features), atol=5e-3)
 
@@ -197,35 +189,35 @@ def heavy_tailed(n_rows=20_000, n_labels=4, *, power):
 
 
 def test_few_long_rows_are_in_the_sample(monkeypatch):
-    monkeypatch.setattr("mirbench.newton.SAMPLE", 2000)
-    monkeypatch.setattr("mirbench.newton.LARGEST_SAMPLE", 2000)
-    monkeypatch.setattr("mirbench.newton.MAX_STEPS", 20)
+    monkeypatch.setattr("mirbench.probes.newton.SAMPLE", 2000)
+    monkeypatch.setattr("mirbench.probes.newton.LARGEST_SAMPLE", 2000)
+    monkeypatch.setattr("mirbench.probes.newton.MAX_STEPS", 20)
     features, target = heavy_tailed(power=5)
     strengths = [strength for strength, _ in fit_path(features, target, "multiclass", 4)]
     assert strengths == list(STRENGTHS)
 
 
 def test_what_single_precision_cannot_solve_is_solved_in_double(monkeypatch):
-    monkeypatch.setattr("mirbench.newton.SAMPLE", 2000)
-    monkeypatch.setattr("mirbench.newton.LARGEST_SAMPLE", 2000)
+    monkeypatch.setattr("mirbench.probes.newton.SAMPLE", 2000)
+    monkeypatch.setattr("mirbench.probes.newton.LARGEST_SAMPLE", 2000)
     features, target = heavy_tailed(power=9)
     assert len(list(fit_path(features, target, "multiclass", 4))) == len(STRENGTHS)
 
 
 def test_a_sample_that_is_too_small_grows(monkeypatch):
-    monkeypatch.setattr("mirbench.newton.SAMPLE", 60)
+    monkeypatch.setattr("mirbench.probes.newton.SAMPLE", 60)
     features, target = blobs(3000, 20)
     features = np.hstack([features, np.random.default_rng(0).standard_normal((3000, 40)).astype(np.float32)])
-    monkeypatch.setattr("mirbench.newton.MAX_STEPS", 30)
+    monkeypatch.setattr("mirbench.probes.newton.MAX_STEPS", 30)
     assert len(list(fit_path(features, target, "multiclass", 20))) == len(STRENGTHS)
-    monkeypatch.setattr("mirbench.newton.LARGEST_SAMPLE", 60)
+    monkeypatch.setattr("mirbench.probes.newton.LARGEST_SAMPLE", 60)
     with pytest.raises(MirbenchError, match="did not converge"):
         list(fit_path(features, target, "multiclass", 20))
 
 
 def test_directions_that_are_left_to_the_diagonal_are_taken_up_where_that_does_not_do(monkeypatch):
-    monkeypatch.setattr("mirbench.newton.NEGLIGIBLE", 1e3)
-    monkeypatch.setattr("mirbench.newton.MAX_STEPS", 30)
+    monkeypatch.setattr("mirbench.probes.newton.NEGLIGIBLE", 1e3)
+    monkeypatch.setattr("mirbench.probes.newton.MAX_STEPS", 30)
     features, target = blobs(200, 6)
     assert len(list(fit_path(features, target, "multiclass", 6))) == len(STRENGTHS)
 

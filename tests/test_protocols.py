@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
-from mirbench.networks import Cell, NetworkProbe, Recipe, train
-from mirbench.options import PROTOCOLS as NAMES
-from mirbench.probes import Examples
-from mirbench.protocols import PROTOCOLS, NeighbourProbe, Problem, Trained
-from mirbench.subsets import subset
+from mirbench.cli.options import PROTOCOLS as NAMES
+from mirbench.probes.linear import Examples
+from mirbench.probes.networks import Cell, NetworkProbe, Recipe, train
+from mirbench.probes.protocols import PROTOCOLS, NeighbourProbe, Problem, Trained
+from mirbench.probes.subsets import subset
 
 
 def examples(n, seed, objective="multiclass"):

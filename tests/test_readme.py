@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from mirbench.cli import cli
+from mirbench.cli.main import cli
 from mirbench.plugins import Plugins
 from mirbench_scores.index import INDEX, LEFT_OUT, read_index
 from readme_table import table

@@ -13,12 +13,12 @@ import pytest
 import soundfile
 
 from conftest import SHARED
-from mirbench import audio
+from mirbench.data import audio
 from mirbench.domain import Result
 from mirbench.hookspecs import hookimpl
-from mirbench.plan import Settings, make_plan
 from mirbench.plugins import Plugins
-from mirbench.run import run
+from mirbench.runs.planning import Settings, make_plan
+from mirbench.runs.run import run
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 DATA = SHARED / "data"

@@ -11,8 +11,8 @@ import pytest
 
 from mirbench import MirbenchError, Result
 from mirbench.domain import ClipScores
-from mirbench.leaderboard import COLUMNS, as_csv, latest
-from mirbench.record import (
+from mirbench.results.leaderboard import COLUMNS, as_csv, latest
+from mirbench.results.records import (
     NEW_IN_2,
     RecordWriter,
     as_json,

@@ -12,11 +12,11 @@ import pytest
 
 from mirbench import hookimpl
 from mirbench.errors import UsageError
-from mirbench.plan import Settings, make_plan
+from mirbench.features.store import FeatureStore
 from mirbench.plugins import Plugins
-from mirbench.record import RecordWriter, read_records
-from mirbench.run import run
-from mirbench.store import FeatureStore
+from mirbench.results.records import RecordWriter, read_records
+from mirbench.runs.planning import Settings, make_plan
+from mirbench.runs.run import run
 
 PLUGIN = '''
 import os, time
@@ -69,7 +69,7 @@ def plugin(tmp_path, monkeypatch) -> Path:
     path = tmp_path / "slow.py"
     path.write_text(PLUGIN)
     monkeypatch.setenv("SLOW_LOG", str(tmp_path / "log"))
-    monkeypatch.setattr("mirbench.store.SHARD_SECONDS", 0.2)  # the plugin sets it too: undone after the test
+    monkeypatch.setattr("mirbench.features.store.SHARD_SECONDS", 0.2)  # the plugin sets it too: undone after the test
     return path
 
 

@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 
-from mirbench import scoring
-from mirbench.scoring import score_clips
+from mirbench.evaluation import scoring
+from mirbench.evaluation.scoring import score_clips
 
 
 def ratio(reference, estimate):

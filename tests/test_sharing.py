@@ -9,9 +9,9 @@ import pytest
 from mirbench import MirbenchError
 from mirbench.domain import ClipScores
 from mirbench.errors import RecordError, UsageError
-from mirbench.record import RecordWriter, read_records, read_scores, record_id
-from mirbench.reproduce import find_record
-from mirbench.sharing import export, merge
+from mirbench.results.bundle import export, merge
+from mirbench.results.records import RecordWriter, read_records, read_scores, record_id
+from mirbench.runs.reproduce import find_record
 from test_record import RESULT
 
 

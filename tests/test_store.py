@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from mirbench import MirbenchError
+from mirbench.features.shards import read_shard
+from mirbench.features.store import FeatureKey, FeatureStore
 from mirbench.files import SECONDS_BEFORE_SWEEPING, TEMPORARY_PREFIX, write_atomically
-from mirbench.shards import read_shard
-from mirbench.store import FeatureKey, FeatureStore
 
 KEY = FeatureKey("f" * 16, "a" * 64, 0.0, None, "frames")
 VALUES = np.arange(24, dtype=np.float32).reshape(2, 4, 3)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mirbench.cli import cli
-from mirbench.store import FeatureKey, FeatureStore
+from mirbench.cli.main import cli
+from mirbench.features.store import FeatureKey, FeatureStore
 
 
 @pytest.fixture

@@ -7,7 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from mirbench.tables import MISSING, About, as_csv, as_json_text, as_latex, as_markdown, choose, lay_out, published
+from mirbench.results.formats import (
+    MISSING,
+    About,
+    as_csv,
+    as_json_text,
+    as_latex,
+    as_markdown,
+    choose,
+    lay_out,
+    published,
+)
 from test_record import RESULT
 
 

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from mirbench import EncoderSpec, WindowedEncoder, WindowFeatures
+from mirbench.encoders.precision import Variant, vary
 from mirbench.errors import EncoderError, UsageError
-from mirbench.plan import Settings, make_plan
 from mirbench.plugins import Plugins
-from mirbench.record import RecordWriter, read_records
-from mirbench.run import run
+from mirbench.results.records import RecordWriter, read_records
+from mirbench.runs.planning import Settings, make_plan
+from mirbench.runs.run import run
 from mirbench.testing import checks_of
-from mirbench.variants import Variant, vary
 
 
 class Network(WindowedEncoder):

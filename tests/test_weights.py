@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mirbench import EncoderSpec, download
+from mirbench import EncoderSpec
+from mirbench.data import download
+from mirbench.encoders.references import find_encoder, find_weights
 from mirbench.errors import UsageError, WeightsError
 from mirbench.plugins import Plugins
-from mirbench.weights import find_encoder, find_weights
 
 CONTENT = b"weights\0" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -92,7 +93,7 @@ def from_hub(reference: str, tmp_path: Path, endpoint: str, **environment: str) 
     code = (
         "import sys; from pathlib import Path\n"
         "from mirbench.errors import WeightsError\n"
-        "from mirbench.weights import find_weights\n"
+        "from mirbench.encoders.references import find_weights\n"
         "try: print(find_weights(sys.argv[1], Path(sys.argv[2])))\n"
         "except WeightsError as error: sys.exit(f'WeightsError: {error}')"
     )

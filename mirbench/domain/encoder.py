@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from mirbench.arrays import as_features, mean_of
+from mirbench.domain.arrays import as_features, mean_of
 from mirbench.errors import EncoderError
 
 Audio = Float32[np.ndarray, "_samples"]  # clips in one collection differ in length

@@ -60,8 +60,8 @@ class Result:
     higher_is_better
         Direction of the metric.
     references
-        Hash of the clips of all splits: groups, regions and references (see `mirbench.references`); empty where the
-        record is of schema 1.
+        Hash of the clips of all splits: groups, regions and references (see `mirbench.data.reference_hash`); empty
+        where the record is of schema 1.
     code
         Hash of the source code that computed the value; empty where the record is of schema 1.
     schema

@@ -21,8 +21,8 @@ from mirbench.testing.task_checks import TASK_CHECKS, with_labels
 
 if TYPE_CHECKING:
     from mirbench.domain import Task
-    from mirbench.extract import Region
-    from mirbench.store import FeatureStore
+    from mirbench.features.extract import Region
+    from mirbench.features.store import FeatureStore
 
 __all__ = ["Check", "CheckFailed", "checks_of", "parametrize_with_checks"]
 

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from mirbench import audio
+from mirbench.data import audio
 from mirbench.domain import SPLITS, Clip, Dataset, Task
 from mirbench.files import content_hash
 from mirbench.testing.checks import require

@@ -7,10 +7,10 @@ from jaxtyping import Float32, Float64
 
 from mirbench.domain import Audio, Encoder, Features
 from mirbench.errors import EncoderError
-from mirbench.extract import Region
-from mirbench.recheck import require_same
+from mirbench.features.extract import Region
+from mirbench.features.recheck import require_same
+from mirbench.features.store import FeatureStore
 from mirbench.specs import EncoderSpec
-from mirbench.store import FeatureStore
 from mirbench.testing.checks import CheckFailed, require
 
 N_COMPARED = 3  # clips whose stored features are compared

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from jaxtyping import Float16
 
-from mirbench import audio
+from mirbench.data import audio
 from mirbench.errors import AudioError, TrainingError, of_system
-from mirbench.extract import Region
+from mirbench.features.extract import Region
 from mirbench.files import content_hash, sweep, write_atomically
 from mirbench.processes import process_pool
 from mirbench.progress import Progress

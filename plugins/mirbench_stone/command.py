@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mirbench.console import echo
+from mirbench.cli.console import echo
 from mirbench.errors import AudioError, WeightsError
 from mirbench.escaping import csv_cell
 
@@ -29,7 +29,7 @@ def key_command(paths: Sequence[Path], checkpoint: str | None, top: int, layout:
 
     Keys are spelled as mir_eval spells them. What cannot be read is named, and does not stop the others.
     """
-    from mirbench import audio
+    from mirbench.data import audio
 
     for folder in paths:
         if folder.is_dir() and not any(audio.find(folder)):
@@ -62,8 +62,8 @@ def key_command(paths: Sequence[Path], checkpoint: str | None, top: int, layout:
 
 
 def _load(checkpoint: str | None) -> "ChromaEncoder":
-    from mirbench.options import find_home
-    from mirbench.weights import find_weights
+    from mirbench.cli.options import find_home
+    from mirbench.encoders.references import find_weights
     from mirbench_ssl.weights import shipped_weights
     from mirbench_stone import WEIGHTS
     from mirbench_stone.encoder import load
@@ -107,7 +107,7 @@ def _names(encoder: "ChromaEncoder", checkpoint: str | None) -> list[str]:
 
 def _keys(encoder: "ChromaEncoder", names: Sequence[str], path: Path) -> list[tuple[str, float]]:
     """List the keys of a file, the most probable first."""
-    from mirbench import audio
+    from mirbench.data import audio
 
     posteriors = encoder.posteriors(audio.load(path, encoder.sample_rate))
     return sorted(zip(names, map(float, posteriors), strict=True), key=lambda pair: -pair[1])

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mirbench.domain import Result
-from mirbench.leaderboard import data_of, specials_of
-from mirbench.plan import Plan
-from mirbench.record import append, as_json, record_id
+from mirbench.results.leaderboard import data_of, specials_of
+from mirbench.results.records import append, as_json, record_id
+from mirbench.runs.planning import Plan
 
 EXPERIMENT = "mirbench"
 
@@ -73,7 +73,7 @@ class MlflowTracker(Tracker):
         key = result.run, result.encoder
         if key not in self._runs:
             about = {
-                "mirbench.run": result.run,
+                "mirbench.runs.run": result.run,
                 "fingerprint": result.fingerprint,
                 "versions": json.dumps(result.versions),
             }

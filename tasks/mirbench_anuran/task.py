@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from mirbench.decode import sigmoid
 from mirbench.domain import Answer, Dataset, Metric, SetMetric
-from mirbench.multilabel import VectorTask, f1, ranking_metrics, resampled_f1
+from mirbench.evaluation.decoders import sigmoid
+from mirbench.evaluation.multilabel import VectorTask, f1, ranking_metrics, resampled_f1
 
 FIXED_THRESHOLD = 0.5
 THRESHOLDS = np.round(np.arange(0.02, 1, 0.02), 2)

@@ -1,6 +1,6 @@
 """The data set `anuran-synth`: synthesised once, then read.
 
-The folder is named by all that the audio depends on; see `mirbench.generated`.
+The folder is named by all that the audio depends on; see `mirbench.data.embedded`.
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from mirbench import generated
+from mirbench.data import embedded as generated
+from mirbench.data.embedded import Made, Stored, generate, read_manifest
 from mirbench.domain import Clip, Dataset, Split
 from mirbench.errors import DatasetError
-from mirbench.generated import Made, Stored, generate, read_manifest
 from mirbench.specs import DatasetRequest
 from mirbench_anuran_synth.calls import SAMPLE_RATE, TABLE, read_species
 from mirbench_anuran_synth.plan import GROUPS, ClipPlan, clips, recordings

@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from mirbench.annotations import read_times
-from mirbench.decode import pick_peaks, sigmoid
+from mirbench.data.annotations import read_times
 from mirbench.domain import Answer, ClipMetric, Task
+from mirbench.evaluation.decoders import pick_peaks, sigmoid
 from mirbench_beat.bar_pointer import track_beats
 
 Beats = Float64[np.ndarray, "_beat"]

@@ -31,9 +31,9 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 from scipy.special import log_softmax
 
-from mirbench.annotations import read_intervals, refuse_overlap
-from mirbench.decode import as_intervals, viterbi
+from mirbench.data.annotations import read_intervals, refuse_overlap
 from mirbench.domain import SHORTEST_PART, Answer, ClipMetric, Confusion, LabelledIntervals, Task
+from mirbench.evaluation.decoders import as_intervals, viterbi
 
 ROOTS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 TRIADS = ("maj", "min", "dim", "aug")

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from mirbench.domain import ClipMetric, Counts, LabelledIntervals, Metric, SetMetric
-from mirbench.multilabel import average_precision, macro_f1, resampled_average_precision
+from mirbench.evaluation.multilabel import average_precision, macro_f1, resampled_average_precision
 
 SEGMENT = 1.0  # seconds
 COLLAR = 0.2  # seconds

@@ -36,9 +36,9 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.ndimage import median_filter
 
-from mirbench.annotations import read_intervals
-from mirbench.decode import sigmoid
+from mirbench.data.annotations import read_intervals
 from mirbench.domain import Answer, Dataset, LabelledIntervals, Task
+from mirbench.evaluation.decoders import sigmoid
 from mirbench_hospital.metrics import SEGMENT, DetectedEvents, event_metrics
 
 EXPECTED = "onset, offset and label on each line, in seconds; an empty file says that nothing happens"

@@ -1,6 +1,6 @@
 """The data set `hospital-synth`: synthesised once, then read.
 
-The folder is named by all that the audio depends on; see `mirbench.generated`.
+The folder is named by all that the audio depends on; see `mirbench.data.embedded`.
 """
 
 import re
@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from mirbench import generated
+from mirbench.data import embedded as generated
+from mirbench.data.embedded import Made, generate, read_manifest
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
-from mirbench.generated import Made, generate, read_manifest
 from mirbench.specs import DatasetRequest
 from mirbench_hospital_synth.plan import CLIP_SECONDS, LABELS, ClipPlan, Event, clips
 from mirbench_hospital_synth.room import Acoustics, Bands, impulse_response, level_db, octave_power

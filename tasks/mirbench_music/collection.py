@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from mirbench import published
+from mirbench.data import required_files as published
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
 
@@ -170,7 +170,7 @@ def find_audio(path: Path) -> Path:
 
 
 def require_files(place: Place, paths: Sequence[Path]) -> None:
-    """See that all files are there, or raise what `mirbench.published.require_files` does."""
+    """See that all files are there, or raise what `mirbench.data.required_files.require_files` does."""
     published.require_files(place.name, place.folder, paths)
 
 

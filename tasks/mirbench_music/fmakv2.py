@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from mirbench.download import fetch
+from mirbench.data.download import fetch
 from mirbench.errors import DatasetError
 from mirbench_music.collection import Place, Recording, Source, require_files
 from mirbench_music.indexed import Indexed, refuse_changed

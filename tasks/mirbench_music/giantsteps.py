@@ -20,7 +20,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from mirbench.download import fetch, unpack
+from mirbench.data.download import fetch, unpack
 from mirbench.errors import DatasetError
 from mirbench_music.collection import Place, Recording, Source, refuse_missing, require_files
 from mirbench_music.keys import spell_key

@@ -20,8 +20,8 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from mirbench.data.download import fetch
 from mirbench.domain import Split
-from mirbench.download import fetch
 from mirbench.errors import DatasetError
 from mirbench_music.beats import rising
 from mirbench_music.collection import Place, Recording, Source, find_audio, refuse_missing, require_files

@@ -23,7 +23,7 @@ from typing import Any
 
 import click
 
-from mirbench.download import fetch
+from mirbench.data.download import fetch
 from mirbench.errors import DatasetError
 from mirbench_music.collection import Place, Recording, find_audio, named, refuse_missing, require_files
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mirbench.data.download import fetch, unpack
 from mirbench.domain import LabelledIntervals
-from mirbench.download import fetch, unpack
 from mirbench.errors import DatasetError
 from mirbench_music.chords import chord_sequence
 from mirbench_music.collection import Place, Recording, Source, require_files

@@ -1,6 +1,6 @@
 """The data set `rendered-scores`: rendered once, then read.
 
-The folder is named by all that the audio depends on; see `mirbench.generated`.
+The folder is named by all that the audio depends on; see `mirbench.data.embedded`.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from mirbench import generated
+from mirbench.data import embedded as generated
+from mirbench.data.embedded import Made, Stored, generate, read_manifest
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
 from mirbench.files import content_hash
-from mirbench.generated import Made, Stored, generate, read_manifest
 from mirbench.specs import DatasetRequest
 from mirbench_scores import render
 from mirbench_scores.annotate import COLLECTIONS, FAMILIES, Annotation, annotate

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
+from mirbench.data.required_files import missing_files, refuse_missing, require_files
 from mirbench.domain import Clip, Dataset, Split
 from mirbench.files import content_hash
-from mirbench.published import missing_files, refuse_missing, require_files
 from mirbench.specs import DatasetRequest
 from mirbench_sounds.tables import Row, read_table, refuse
 
@@ -96,7 +96,7 @@ def prepare(request: DatasetRequest) -> None:
     root = find_root(request)
     if root is not None and not missing_files(_paths(root, read_table(root / "metadata.csv", (*FACTS, *SPECIES)))):
         return
-    from mirbench.download import fetch, unpack
+    from mirbench.data.download import fetch, unpack
 
     folder = request.home / "data" / FOLDER
     archive = folder / "anuraset.zip"

@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from mirbench import audio
+from mirbench.data import audio
+from mirbench.data.required_files import missing_files, refuse_missing, require_files
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
 from mirbench.files import content_hash
-from mirbench.published import missing_files, refuse_missing, require_files
 from mirbench.specs import DatasetRequest
 from mirbench_sounds.tables import Row, read_table, refuse
 
@@ -91,7 +91,7 @@ def prepare(request: DatasetRequest) -> None:
         import soundata
     except ImportError as error:
         raise DatasetError(f"{NAME} is downloaded with soundata; run pip install 'mirbench-audio[data]'") from error
-    from mirbench.download import fetch, unpack
+    from mirbench.data.download import fetch, unpack
 
     folder = request.home / "data" / NAME
     remote = soundata.initialize("esc50", data_home=str(folder)).remotes["all"]

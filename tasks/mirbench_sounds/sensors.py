@@ -22,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mirbench.data.embedded import Made, Stored, generate, read_manifest
+from mirbench.data.required_files import refuse_missing, require_files
 from mirbench.domain import SPLITS, Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError, MissingDataError
 from mirbench.files import content_hash
-from mirbench.generated import Made, Stored, generate, read_manifest
-from mirbench.published import refuse_missing, require_files
 from mirbench.specs import DatasetRequest
 from mirbench_sounds.tables import read_table, refuse
 from mirbench_sounds.third_octave import (

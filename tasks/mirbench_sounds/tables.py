@@ -4,8 +4,8 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mirbench.data.required_files import few
 from mirbench.errors import DatasetError
-from mirbench.published import few
 
 MAX_SHOWN = 10
 Row = tuple[int, Mapping[str, str]]  # line and cells

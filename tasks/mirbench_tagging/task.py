@@ -9,7 +9,7 @@ the test split has is left out.
 """
 
 from mirbench.domain import Dataset
-from mirbench.multilabel import VectorTask, ranking_metrics
+from mirbench.evaluation.multilabel import VectorTask, ranking_metrics
 
 
 class TaggingTask(VectorTask):

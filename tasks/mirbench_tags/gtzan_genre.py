@@ -16,11 +16,11 @@ from pathlib import Path
 
 import click
 
+from mirbench.data.download import fetch
+from mirbench.data.required_files import require_files
 from mirbench.domain import Clip, Dataset, Split
-from mirbench.download import fetch
 from mirbench.errors import DatasetError
 from mirbench.files import content_hash
-from mirbench.published import require_files
 from mirbench.specs import DatasetRequest
 from mirbench_tags.tagged import TaggedClips, vector
 

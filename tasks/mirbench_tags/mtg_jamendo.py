@@ -16,11 +16,11 @@ from pathlib import Path
 
 import click
 
+from mirbench.data.download import fetch, unpack
+from mirbench.data.required_files import few, missing_files, require_files
 from mirbench.domain import Clip, Dataset, Split
-from mirbench.download import fetch, unpack
 from mirbench.errors import DatasetError
 from mirbench.files import content_hash
-from mirbench.published import few, missing_files, require_files
 from mirbench.specs import DatasetRequest
 from mirbench_tags.tagged import TaggedClips, vector
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
+from mirbench.data.required_files import few
 from mirbench.domain import Clip, Dataset, Split
 from mirbench.errors import DatasetError
-from mirbench.published import few
 
 
 class TaggedClips(Dataset):

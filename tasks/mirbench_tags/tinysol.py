@@ -12,11 +12,11 @@ instruments, and some notes are a semitone's retuning of a neighbour.
 
 from pathlib import Path
 
+from mirbench.data.download import fetch, unpack
+from mirbench.data.required_files import missing_files, require_files
 from mirbench.domain import Clip, Dataset, Split
-from mirbench.download import fetch, unpack
 from mirbench.errors import DatasetError
 from mirbench.files import content_hash
-from mirbench.published import missing_files, require_files
 from mirbench.specs import DatasetRequest
 from mirbench_tags.tagged import TaggedClips, read_table, vector
 

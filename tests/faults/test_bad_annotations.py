@@ -148,7 +148,7 @@ RULES = [
 
 
 def _clips(world, task):
-    from mirbench.csv_dataset import CsvDataset
+    from mirbench.data.csv import CsvDataset
     from mirbench.plugins import Plugins
 
     dataset = CsvDataset(world.csv, Plugins().tasks[task].load())
@@ -157,7 +157,7 @@ def _clips(world, task):
 
 @pytest.mark.parametrize(("name", "task", "file", "text", "plain"), RULES, ids=[rule[0] for rule in RULES])
 def test_what_is_allowed_means_what_the_documentation_says(world, name, task, file, text, plain):
-    from mirbench.references import as_bytes
+    from mirbench.data.reference_hash import as_bytes
 
     (world.folder / file).write_text(text, encoding="utf-8")
     found = _clips(world, task)[0]["10"].reference
@@ -231,7 +231,7 @@ class _Number(tuple):
 
 def _values(world):
     """Read the values of the newest run, each with the hash of its references."""
-    from mirbench.record import read_records
+    from mirbench.results.records import read_records
 
     newest = sorted((world.out / "records").glob("*.jsonl"))[-1]
     found = set()

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from mirbench.files import content_hash
-from mirbench.record import RecordWriter
-from mirbench.sharing import export
+from mirbench.results.bundle import export
+from mirbench.results.records import RecordWriter
 from test_record import RESULT
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from mirbench.record import read_records
+from mirbench.results.records import read_records
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow

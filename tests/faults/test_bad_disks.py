@@ -156,7 +156,7 @@ def test_a_standard_output_that_takes_nothing_is_an_error_of_one_line(ends, monk
 
 
 def test_a_command_that_ends_a_file_too_early_is_not_interrupted(ends, monkeypatch):
-    from mirbench import cli
+    from mirbench.cli.main import main as cli
 
     def ended(*words, **more):
         raise EOFError("compressed file ended")
@@ -167,7 +167,7 @@ def test_a_command_that_ends_a_file_too_early_is_not_interrupted(ends, monkeypat
 
 
 def test_an_interrupted_command_exits_with_130(ends, monkeypatch):
-    from mirbench import cli
+    from mirbench.cli.main import main as cli
 
     def interrupted(*words, **more):
         raise KeyboardInterrupt

@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from mirbench import download
-from mirbench.download import fetch
+from mirbench.data import download
+from mirbench.data.download import fetch
 from mirbench.errors import DatasetError
 from mirbench_ssl.weights import Header, write_weights
 from mirbench_stone.network import ChromaNet

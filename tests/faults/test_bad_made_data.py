@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from mirbench import generated
+from mirbench.data import embedded as generated
 
 PLUGIN = """
 from functools import partial
 from pathlib import Path
 import numpy as np
 from mirbench import Clip, Dataset, DatasetSpec, hookimpl
-from mirbench.generated import Made, generate, read_manifest
+from mirbench.data.embedded import Made, generate, read_manifest
 
 KEYS = {"C major": (0, 4, 7), "A minor": (9, 0, 4)}
 STEMS = {f"clip-{number:02d}": number for number in range(12)}

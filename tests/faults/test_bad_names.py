@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from mirbench import reproduce
+from mirbench.encoders.references import find_weights, is_named_elsewhere, parse_address
 from mirbench.errors import UsageError, WeightsError
-from mirbench.record import as_json, as_line, read_records
-from mirbench.reproduce import Reproduction
-from mirbench.weights import find_weights, is_named_elsewhere, parse_address
+from mirbench.results.records import as_json, as_line, read_records
+from mirbench.runs import reproduce
+from mirbench.runs.reproduce import Reproduction
 
 DIGEST = "0123456789abcdef" * 4
 HOST = "http://127.0.0.1:9/x/"

@@ -5,10 +5,10 @@ import math
 import click
 import pytest
 
-from mirbench.cli import cli
+from mirbench.cli.main import cli
+from mirbench.cli.options import NamedPath
 from mirbench.errors import UsageError
-from mirbench.options import NamedPath
-from mirbench.store import FeatureKey, FeatureStore
+from mirbench.features.store import FeatureKey, FeatureStore
 
 NUMBERS = [
     ("memory nan", lambda world: world.run("key", "mfcc", "--memory", "nan")),

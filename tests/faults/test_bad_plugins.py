@@ -7,8 +7,8 @@ import sys
 import jaxtyping
 import pytest
 
-from mirbench.record import read_records
-from mirbench.store import FeatureStore
+from mirbench.features.store import FeatureStore
+from mirbench.results.records import read_records
 
 PLUGIN = """
 import sys
@@ -317,7 +317,7 @@ def test_a_rerun_encodes_one_clip(world, mirbench, tmp_path):
 def test_the_conformance_check_compares_stored_features(world, mirbench):
     data = """
 from mirbench import DatasetSpec
-from mirbench.csv_dataset import CsvDataset
+from mirbench.data.csv import CsvDataset
 from mirbench_key.task import KeyTask
 from pathlib import Path
 

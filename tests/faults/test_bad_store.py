@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mirbench.record import read_records
+from mirbench.results.records import read_records
 
 
 def shards(world):

@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 from mirbench.escaping import csv_cell, latex_text, markdown_cell, visible
-from mirbench.page import as_html
-from mirbench.record import RecordWriter
-from mirbench.tables import FORMATS, lay_out
+from mirbench.results.formats import FORMATS, lay_out
+from mirbench.results.html import as_html
+from mirbench.results.records import RecordWriter
 from test_record import RESULT
 
 NAMES = {

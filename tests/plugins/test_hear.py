@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mirbench.encoders.references import find_encoder
 from mirbench.errors import EncoderError, UsageError, WeightsError
 from mirbench.plugins import Plugins
 from mirbench.testing import checks_of
-from mirbench.weights import find_encoder
 
 ENCODERS = Plugins().encoders
 MODULE = '''

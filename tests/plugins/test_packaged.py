@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from conftest import SHARED
-from mirbench import audio
+from mirbench.data import audio
+from mirbench.encoders.references import find_encoder
 from mirbench.errors import WeightsError
 from mirbench.plugins import Plugins
 from mirbench.testing import checks_of
-from mirbench.weights import find_encoder
 from mirbench_packaged import packages
 from mirbench_packaged.packages import PACKAGES, Package
 from mirbench_packaged.tensorflow_checkpoint import read_checkpoint

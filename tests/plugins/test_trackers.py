@@ -6,7 +6,7 @@ import os
 import pytest
 
 import mirbench_trackers
-from mirbench.record import from_json, record_id
+from mirbench.results.records import from_json, record_id
 from test_record import RESULT
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
+from mirbench.encoders.references import find_encoder
 from mirbench.errors import EncoderError, UsageError, WeightsError
 from mirbench.plugins import Plugins
 from mirbench.testing import checks_of
-from mirbench.weights import find_encoder
 
 transformers = pytest.importorskip("transformers")
 from transformers import (  # noqa: E402

@@ -4,7 +4,7 @@ import mir_eval
 import numpy as np
 import pytest
 
-from mirbench.decode import pick_peaks
+from mirbench.evaluation.decoders import pick_peaks
 from mirbench_beat.bar_pointer import find_path, log_changes, track_beats
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mirbench import DatasetError, MissingDataError, audio
+from mirbench import DatasetError, MissingDataError
+from mirbench.data import audio
 from mirbench.plugins import Plugins
 from mirbench.specs import DatasetRequest
 from mirbench_scores import dataset, render

@@ -16,7 +16,8 @@ import pytest
 import soundfile
 
 import mirbench_sounds
-from mirbench import DatasetError, DatasetRequest, MissingDataError, audio
+from mirbench import DatasetError, DatasetRequest, MissingDataError
+from mirbench.data import audio
 from mirbench.testing.dataset_checks import DATASET_CHECKS
 from mirbench_anuran.task import AnuranTask
 from mirbench_hospital.task import HospitalTask
@@ -256,7 +257,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def test_what_is_incomplete_is_downloaded_and_unpacked(served, monkeypatch):
-    pytest.importorskip("mirbench.download")
+    pytest.importorskip("mirbench.data.download")
     folder, address = served
     shutil.make_archive(str(folder / "anuraset"), "zip", make_anuraset(folder / "published").parent)
     monkeypatch.setattr(anuraset, "URL", f"{address}/anuraset.zip")

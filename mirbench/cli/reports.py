@@ -1,0 +1,296 @@
+"""The commands that turn records into tables, pages and sentences."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mirbench.cli.console import ResultTable, echo, report_problems
+from mirbench.cli.options import F, find_device, find_home, home_option, names, plugin_option, workers_option
+from mirbench.errors import MirbenchError, UsageError
+from mirbench.plugins import Plugins, plugin_files
+
+if TYPE_CHECKING:
+    from mirbench.domain import Result
+    from mirbench.results.formats import About
+
+FAILED = 1
+SUFFIXES = {"csv": "csv", "md": "md", "latex": "tex", "json": "json", "html": "html"}
+out_option = click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="results",
+    show_default=True,
+    help="Where records/ and scores/ lie.",
+)
+
+
+def _choice(name: str, text: str) -> Callable[[F], F]:
+    return click.option(f"--{name}", f"{name}s", callback=names, default="", metavar="NAME[,NAME]", help=text)
+
+
+def read_all(out: Path) -> "list[Result]":
+    """Read the records of a folder.
+
+    Raises
+    ------
+    UsageError
+        If there are none.
+    """
+    from mirbench.results.records import read_records
+
+    results = read_records(out / "records")
+    if not results:
+        raise UsageError(f"no records in {out / 'records'}; 'mirbench run' writes them")
+    return results
+
+
+def _chosen(every: "Sequence[Result]", **named: list[str]) -> "list[Result]":
+    """Keep the newest results of what was named, and refuse names that nothing has."""
+    from mirbench.results.formats import choose
+
+    for kind, values in named.items():
+        known = sorted({str(getattr(result, kind.removesuffix("s"))) for result in every})
+        for value in values:
+            if value not in known:
+                raise UsageError(f"no record has {kind.removesuffix('s')} {value!r}; there are {', '.join(known)}")
+    results = choose(every, **named)
+    if not results:
+        raise UsageError("no record has all of what was asked for")
+    return results
+
+
+@click.command("leaderboard")
+@out_option
+@click.option("--format", "kind", type=click.Choice(list(SUFFIXES)), default="csv", show_default=True)
+@click.option("--long", "is_long", is_flag=True, help="With csv: one row a number, with intervals and choices.")
+@_choice("task", "These tasks only.")
+@_choice("dataset", "These data sets only.")
+@_choice("metric", "These metrics instead of the headlines (csv: of all).")
+@_choice("protocol", "These protocols only.")
+@click.option("--published", "with_published", is_flag=True, help="Also show, apart, what others have published.")
+@plugin_option
+def leaderboard_command(
+    out: Path,
+    kind: str,
+    is_long: bool,
+    tasks: list[str],
+    datasets: list[str],
+    metrics: list[str],
+    protocols: list[str],
+    with_published: bool,
+    plugin_paths: Sequence[Path],
+) -> None:
+    """Turn OUT/records into OUT/leaderboard.csv, .md, .tex, .html or .json.
+
+    The best of each headline is bold, the second underlined; mean rank and mean normalised score are given to encoders
+    that have all headlines.
+    """
+    from mirbench.files import write_atomically
+    from mirbench.results.formats import FORMATS, lay_out, published
+    from mirbench.results.leaderboard import as_csv
+
+    if is_long and kind != "csv":
+        raise UsageError("--long goes with --format csv")
+    if with_published and kind == "csv":
+        raise UsageError("--published has no place in --format csv; take md, latex, json or html")
+    every = read_all(out)
+    results = _chosen(every, tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols)
+    plugins = Plugins(plugin_files(plugin_paths))
+    report_problems(plugins)
+    path = out / f"leaderboard{'-long' if is_long else ''}.{SUFFIXES[kind]}"
+    others = [row for row in published() if not tasks or row["task"] in tasks] if with_published else []
+    if is_long:
+        text = as_csv(result for result in every if result in results or (result.label and not metrics))
+    else:
+        only_headlines = kind != "csv" and not metrics
+        table = lay_out(results, about(plugins, {result.encoder for result in results}), only_headlines=only_headlines)
+        if kind == "html":
+            from mirbench.results.html import as_html
+
+            text = as_html(table, results, others)
+        else:
+            text = FORMATS[kind](table, others)
+    write_atomically(path, text.encode())
+    shown = ResultTable()
+    shown.results = [result for result in results if result.is_headline]
+    echo(shown.text())
+    echo(f"written: {path}")
+
+
+def about(plugins: Plugins, encoders: "Iterable[str]") -> "dict[str, About]":
+    """Look up what is known about encoders; of weights given by name, only that they are somebody else's."""
+    from mirbench.results.formats import About
+
+    found = {}
+    for encoder in encoders:
+        name, at, _ = encoder.partition("@")
+        try:
+            spec = plugins.encoders[name]
+        except MirbenchError:
+            continue  # its plugin is not installed here
+        weights = "publisher's" if at else spec.weights_license.split(":")[0]
+        found[encoder] = About(spec.n_parameters, spec.license, weights)
+    return found
+
+
+@click.command("compare")
+@click.argument("one")
+@click.argument("other")
+@out_option
+@_choice("task", "These tasks only.")
+@_choice("dataset", "These data sets only.")
+@_choice("metric", "These metrics instead of the headlines.")
+@_choice("protocol", "These protocols only.")
+@click.option("--format", "kind", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def compare_command(
+    one: str,
+    other: str,
+    out: Path,
+    tasks: list[str],
+    datasets: list[str],
+    metrics: list[str],
+    protocols: list[str],
+    kind: str,
+) -> None:
+    """Say whether encoder ONE differs from OTHER, task by task, by more than chance.
+
+    Paired bootstrap over groups of related clips, with Holm's correction over tasks, and a sign test over tasks.
+    Without --protocol, of the standard one with all training clips; options of tasks (such as decoder=dbn) count where
+    --task names the task.
+    """
+    from tabulate import tabulate
+
+    from mirbench.results.compare import compare
+    from mirbench.results.leaderboard import is_standard
+    from mirbench.results.records import read_scores
+
+    results = _chosen(read_all(out), tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols)
+    if not protocols:
+        results = [each for each in results if is_standard(replace(each, options={} if tasks else each.options))]
+    found = compare(results, read_scores(out / "scores", results), one, other, metrics)
+    if kind == "json":
+        echo(json.dumps({**asdict(found), "sentences": found.sentences()}, indent=1))
+        return
+    rows = [
+        {
+            "task": each.task,
+            "metric": each.metric,
+            one: f"{each.one:.3f}",
+            other: f"{each.other:.3f}",
+            "difference": f"{each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}]",
+            "p": f"{each.p:.3f}",
+            "p (Holm)": f"{each.adjusted:.3f}",
+            "groups": str(each.n_groups),
+        }
+        for each in found.differences
+    ]
+    echo(tabulate(rows, headers="keys", disable_numparse=True))
+    for task, why in found.left_out.items():
+        echo(f"left out: {task}: {why}", fg="yellow")
+    echo()
+    for sentence in found.sentences():
+        echo(sentence)
+
+
+@click.command("reproduce")
+@click.argument("record")
+@out_option
+@click.option("--checkpoint", metavar="FILE", help="Where the encoder's weights lie, if they were given by name.")
+@click.option(
+    "--trust-record", is_flag=True, help="Load the weights, or import the code, that the record names; read it before."
+)
+@click.option("--data", "csv", type=click.Path(path_type=Path), help="The CSV file, if the data are your own.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@home_option
+@workers_option
+@plugin_option
+def reproduce_command(
+    record: str,
+    out: Path,
+    checkpoint: str | None,
+    trust_record: bool,
+    csv: Path | None,
+    device: str,
+    home: Path | None,
+    workers: int | None,
+    plugin_paths: Sequence[Path],
+) -> None:
+    """Run a RECORD again and compare its number, or print what has changed.
+
+    RECORD is the beginning of its hash, FILE:LINE, or FILE. Stored features are used; with an empty --home they are
+    computed again, too.
+    """
+    from mirbench.runs.planning import Settings
+    from mirbench.runs.reproduce import TOLERANCE, find_record, reproduce, trusted_encoder
+
+    recorded = find_record(record, out)
+    encoder = trusted_encoder(recorded, checkpoint, is_trusted=trust_record)
+    echo(f"loading encoder {encoder}", err=True)
+    plugins = Plugins(plugin_files(plugin_paths))
+    settings = Settings(
+        home=find_home(home), out=out, device=find_device(device), workers=workers or os.cpu_count() or 1
+    )
+    found = reproduce(recorded, plugins, settings, encoder, csv)
+    name = f"{recorded.encoder} on {recorded.task} ({recorded.dataset}), {recorded.metric}"
+    echo(f"{name}: recorded {recorded.value!r} [{recorded.low!r}, {recorded.high!r}]")
+    echo(f"{' ' * len(name)}  now      {found.found.value!r} [{found.found.low!r}, {found.found.high!r}]")
+    for what, (before, now) in found.differences.items():
+        echo(f"differs: {what}: {before} then, {now} now")
+    if found.is_close:
+        how = "to the last digit" if found.is_equal else f"within {TOLERANCE:g}"
+        echo(f"The number comes back, {how}.", fg="green")
+        return
+    why = "see what differs above" if found.differences else "nothing that is recorded differs: is it the machine?"
+    echo(f"The number does not come back ({found.found.value - recorded.value:+.2e}); {why}.", fg="red")
+    sys.exit(FAILED)
+
+
+@click.command("export")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@out_option
+def export_command(folder: Path, out: Path) -> None:
+    """Bundle records, scores of clips, leaderboard and environment into a new FOLDER."""
+    from mirbench.results.bundle import export
+    from mirbench.results.formats import as_csv, choose, lay_out
+
+    results = choose(read_all(out))
+    known = about(Plugins(plugin_files(())), {result.encoder for result in results})
+    n_records = export(out, folder, as_csv(lay_out(results, known, only_headlines=False)))
+    echo(f"{n_records} records: {folder}")
+
+
+@click.command("import")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@out_option
+def import_command(folder: Path, out: Path) -> None:
+    """Merge a FOLDER that 'mirbench export' wrote; what is there already is recognised."""
+    from mirbench.results.bundle import merge
+
+    merged = merge(folder, out)
+    echo(f"{merged.n_new} new records ({merged.n_scores} with scores of clips), {merged.n_known} known already")
+
+
+@click.group("records")
+def records_group() -> None:
+    """Look after records."""
+
+
+@records_group.command("repair")
+@out_option
+def repair_command(out: Path) -> None:
+    """Move lines that are no records, and unfinished ones, out of OUT/records and OUT/scores into files beside them."""
+    from mirbench.results.records import repair
+
+    moved = repair(out)
+    for line, aside in moved:
+        echo(f"{line}; moved to {aside}")
+    echo(f"{len(moved)} bad lines moved aside")
+
+
+REPORTS = (records_group, leaderboard_command, compare_command, reproduce_command, export_command, import_command)

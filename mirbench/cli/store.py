@@ -1,0 +1,150 @@
+"""The commands that look after stored features."""
+
+import sys
+from collections import defaultdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mirbench.cli.console import echo
+from mirbench.cli.options import MAX_GIB, Number, find_home, home_option
+from mirbench.errors import MirbenchError
+
+if TYPE_CHECKING:
+    from mirbench.features.store import FeatureStore
+
+GIB = 2**30
+FAILED = 1
+
+
+@click.group("store")
+def store_group() -> None:
+    """List, check and clear stored features."""
+
+
+def _store(home: Path | None) -> "FeatureStore":
+    from mirbench.features.store import FeatureStore
+
+    return FeatureStore(find_home(home) / "features")
+
+
+@store_group.command("ls")
+@home_option
+def store_list(home: Path | None) -> None:
+    """List encoders, readouts and clips that are stored, and when they were used last."""
+    from tabulate import tabulate
+
+    from mirbench.features.shards import Shard
+    from mirbench.features.store import readout_of
+
+    store = _store(home)
+    found: dict[tuple[str, str], list[Shard]] = defaultdict(list)
+    for path, shard in store.shards():
+        if isinstance(shard, Shard):
+            found[path.parents[1].name, path.parent.name].append(shard)
+    rows = [
+        {
+            "encoder": store.encoder(readout_of(fingerprint)),
+            "fingerprint": readout_of(fingerprint),
+            "readout": readout_of(folder),
+            "clips": str(len({clip for shard in shards for clip in shard.clips})),
+            "layers": str(shards[0].n_layers),
+            "size": _size(sum(shard.n_bytes for shard in shards)),
+            "used": datetime.fromtimestamp(max(shard.used for shard in shards)).strftime("%Y-%m-%d %H:%M"),
+        }
+        for (fingerprint, folder), shards in found.items()
+    ]
+    rows.sort(key=lambda row: (row["encoder"], row["fingerprint"], row["readout"]))
+    echo(tabulate(rows, headers="keys", disable_numparse=True) if rows else f"nothing in {store.folder}")
+
+
+@store_group.command("du")
+@home_option
+def store_usage(home: Path | None) -> None:
+    """Say how much of the disk the features of each encoder take, largest first."""
+    from mirbench.features.store import readout_of
+
+    store = _store(home)
+    sizes: dict[str, int] = defaultdict(int)
+    for path, _ in store.shards():
+        sizes[path.parents[1].name] += path.stat().st_size
+    for fingerprint, size in sorted(sizes.items(), key=lambda item: -item[1]):
+        echo(f"{_size(size):>10}  {store.encoder(readout_of(fingerprint))} ({readout_of(fingerprint)})")
+    echo(f"{_size(sum(sizes.values())):>10}  {store.folder}")
+
+
+@store_group.command("verify")
+@home_option
+def store_verify(home: Path | None) -> None:
+    """Read everything, and name what is damaged; 'mirbench store gc' removes it."""
+    n_files = n_damaged = 0
+    for path, problem in _checked(_store(home)):
+        n_files += 1
+        n_damaged += problem is not None
+        if problem is not None:
+            echo(f"damaged: {path}: {problem}", fg="red")
+    echo(f"{n_files} files, {n_damaged} damaged")
+    if n_damaged:
+        sys.exit(FAILED)
+
+
+@store_group.command("gc")
+@click.option(
+    "--limit", type=Number(min=0, max=MAX_GIB), metavar="GIB", help="Keep what was used last, up to this much."
+)
+@home_option
+def store_clear(limit: float | None, home: Path | None) -> None:
+    """Remove damaged files and, beyond a limit, those that were used least recently.
+
+    What is removed is computed again when it is needed.
+    """
+    store = _store(home)
+    damaged = [path for path, problem in _checked(store) if problem is not None]
+    for path in damaged:
+        store.drop(path)
+    evicted = store.evict(limit * GIB) if limit is not None else []
+    echo(f"removed: {len(damaged)} damaged files, {len(evicted)} that were not used for long")
+
+
+@store_group.command("purge")
+@click.option("--dataset", "name", metavar="NAME", required=True, help="A data set, or a CSV file without its ending.")
+@home_option
+def store_purge(name: str, home: Path | None) -> None:
+    """Remove all stored features and finished jobs of a data set, and what killed runs with --no-store have left.
+
+    Results, and the scores of single clips beside them, lie in the folders that 'mirbench run --out' named; they stay.
+    """
+    from mirbench.features.shards import remove
+    from mirbench.features.store import UNKEPT
+    from mirbench.runs.finish import Finished
+
+    place = find_home(home)
+    n_files, n_jobs = _store(home).purge(name), Finished(place / "finished").purge(name)
+    unkept = sorted(place.glob(f"{UNKEPT}*"))
+    for folder in unkept:
+        remove(folder)
+    echo(f"removed: {n_files} files of features, {n_jobs} finished jobs, {len(unkept)} folders of killed runs")
+
+
+def _checked(store: "FeatureStore") -> "list[tuple[Path, str | None]]":
+    """Check every file; a reader needs a problem only."""
+    from mirbench.features.shards import Shard
+
+    found: list[tuple[Path, str | None]] = []
+    for path, shard in store.shards():
+        if not isinstance(shard, Shard):
+            found.append((path, str(shard)))
+            continue
+        try:
+            found.append(
+                (path, None if shard.hash() == shard.sha256 else "its features are not those that were written")
+            )
+        except MirbenchError:
+            continue  # another process removed it
+    return found
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / GIB:.2f} GiB" if n_bytes >= GIB / 10 else f"{n_bytes / 2**20:.1f} MiB"

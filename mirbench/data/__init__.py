@@ -1,0 +1,1 @@
+"""Data sets: read audio, CSV files, downloads and what is made on this machine."""

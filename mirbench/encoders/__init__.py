@@ -1,0 +1,1 @@
+"""Encoders: windows, weights by name, precision, fingerprints."""

@@ -1,0 +1,236 @@
+"""Encoders by reference.
+
+`NAME@WEIGHTS` is an encoder with other weights: a file, a URL, `hf://ORG/REPO/FILE`, or `random`. `FAMILY:REFERENCE` is
+one of a family, such as `hf:ORG/NAME`.
+"""
+
+import dataclasses
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from mirbench.data.download import fetch
+from mirbench.errors import MirbenchError, UsageError, WeightsError, first_line
+from mirbench.files import content_hash
+from mirbench.plugins import Catalog
+from mirbench.specs import EncoderSpec, nothing_missing
+
+if TYPE_CHECKING:
+    from mirbench.domain import Encoder
+
+RANDOM = "random"
+HUB = "hf://"
+CHECKSUM = re.compile(r"sha256=([0-9a-f]{64})", re.IGNORECASE)
+MAX_NAME = 200  # bytes: file systems take 255, and a download adds a suffix
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address of weights, taken apart.
+
+    Attributes
+    ----------
+    name
+        Of the file under which they are kept: one path component.
+    sha256
+        What the file must hash to; None where the address pins nothing.
+    """
+
+    url: str
+    name: str
+    sha256: str | None
+
+
+def find_encoder(
+    catalog: Catalog[EncoderSpec], reference: str, home: Path, *, trust_remote_code: bool = False
+) -> EncoderSpec:
+    """Look up an encoder, with other weights where the reference names some.
+
+    Parameters
+    ----------
+    reference
+        `NAME`, `FAMILY:REFERENCE` or `NAME@WEIGHTS`; see `find_weights`. `NAME@random` is the network untrained.
+    home
+        Where downloaded weights are kept. Nothing is downloaded before the encoder is loaded.
+    trust_remote_code
+        Whether code that lies beside weights may run.
+
+    Raises
+    ------
+    UsageError
+        If there is no such encoder, it takes no other weights, or a local file is not there.
+    """
+    family, colon, member = reference.partition(":")
+    if colon and "@" not in family:
+        return _of_family(catalog[family], member, trust_remote_code)
+    name, at, weights = reference.partition("@")
+    spec = catalog[name]
+    if not at:
+        if spec.load_named is not None:
+            raise UsageError(f"encoder {name!r} is a family; name one of it: {spec.description}")
+        return spec
+    if spec.load_from is None:
+        others = ", ".join(other.name for other in catalog.specs() if other.load_from is not None)
+        raise UsageError(f"encoder {name!r} takes no other weights than its own; these do: {others or 'none'}")
+    if weights.startswith(HUB) and "#" in weights:
+        raise UsageError(f"{weights}: no checksum goes with {HUB}...; pin the content with @REVISION, a commit")
+    if weights != RANDOM and not _is_remote(weights) and not Path(weights).exists():
+        raise UsageError(
+            f"{reference}: no such file or folder {weights!r}; expected a path, a URL, {HUB}... or {RANDOM}"
+        )
+    return dataclasses.replace(
+        spec,
+        name=f"{name}@{_short(weights)}",
+        load=partial(_load, spec, weights, home),
+        load_from=None,
+        missing=nothing_missing,
+        n_parameters=None,
+        weights_license="" if weights == RANDOM else "their publisher's",
+        description=f"{'NOT TRAINED: ' if weights == RANDOM else ''}{spec.description.split(';')[0]}",
+    )
+
+
+def find_weights(reference: str, home: Path) -> Path:
+    """Find weights, downloading them where needed.
+
+    Parameters
+    ----------
+    reference
+        A file or folder; `http(s)://...`, with `#sha256=...` to pin its content; or `hf://ORG/REPO[/FILE][@REVISION]`,
+        a file or a whole repository of the Hugging Face hub, through the package huggingface_hub, its cache and its
+        settings (HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE, HF_TOKEN).
+
+    Raises
+    ------
+    WeightsError
+        If they are not to be had.
+    """
+    if reference.startswith(HUB):
+        return _from_hub(reference)
+    if not _is_remote(reference):
+        path = Path(reference)
+        if not path.exists():
+            raise WeightsError(f"no such file or folder: {reference}")
+        if not (path.is_file() or path.is_dir()):
+            raise WeightsError(f"{reference}: a pipe or device; expected a file or folder of weights")
+        return path
+    address = parse_address(reference)
+    path = home / "weights" / hashlib.sha256(reference.encode()).hexdigest()[:16] / address.name
+    try:
+        fetch(address.url, path, sha256=address.sha256, binary=True)
+    except MirbenchError as error:
+        raise WeightsError(f"weights cannot be downloaded: {error}") from error
+    if address.sha256 is not None and content_hash(path) != address.sha256:
+        raise WeightsError(
+            f"{path}: SHA-256 {content_hash(path)}, expected {address.sha256}: the file has changed since it was "
+            "downloaded; remove it to download it again"
+        )
+    return path
+
+
+def parse_address(reference: str) -> Address:
+    """Take an address apart.
+
+    Parameters
+    ----------
+    reference
+        `http(s)://HOST/PATH`, with `#sha256=` and 64 hexadecimal digits to pin the content.
+
+    Raises
+    ------
+    UsageError
+        If it is no address, its last part cannot be the name of a file, or what follows # is not understood: a checksum
+        that is not checked is worse than none.
+    """
+    url, hash_sign, fragment = reference.partition("#")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise UsageError(f"{reference}: not an address ({error}); expected http(s)://HOST/PATH") from error
+    if not host or not url.isascii() or not url.isprintable() or " " in url:
+        raise UsageError(f"{reference!r}: not an address; expected http(s)://HOST/PATH, other characters as %XX")
+    name = unquote(PurePosixPath(parts.path).name or parts.netloc.rpartition("@")[2])
+    if name in (".", "..") or "/" in name or "\\" in name or not name.isprintable() or len(name.encode()) > MAX_NAME:
+        raise UsageError(f"{reference}: ends in {name!r}, which cannot be the name of a file; expected such as v.pt")
+    pinned = CHECKSUM.fullmatch(fragment)
+    if hash_sign and not pinned:
+        raise UsageError(f"{reference}: {fragment!r} is no checksum; expected #sha256= and 64 hexadecimal digits")
+    return Address(url, name, pinned[1].lower() if pinned else None)
+
+
+def is_named_elsewhere(reference: str) -> bool:
+    """Test whether loading an encoder reads weights or imports code that its reference names.
+
+    This is all but installed encoders with their own weights, and untrained ones.
+    """
+    name, at, weights = reference.partition("@")
+    return ":" in name or bool(at and weights != RANDOM)
+
+
+def _of_family(spec: EncoderSpec, member: str, trust_remote_code: bool) -> EncoderSpec:
+    if spec.load_named is None or not member:
+        raise UsageError(f"{spec.name}:{member}: {'name one of the family' if spec.load_named else 'not a family'}")
+    title = Path(member).resolve().name if Path(member).exists() else member
+    return dataclasses.replace(
+        spec,
+        name=f"{spec.name}:{title}",
+        load=partial(_load_named, spec, member, trust_remote_code),
+        load_named=None,
+        missing=nothing_missing,
+        weights_license="their publisher's",
+    )
+
+
+def _load_named(spec: EncoderSpec, member: str, trust_remote_code: bool, device: str) -> "Encoder":
+    assert spec.load_named is not None
+    return spec.load_named(device, member, trust_remote_code)
+
+
+def _load(spec: EncoderSpec, weights: str, home: Path, device: str) -> "Encoder":
+    assert spec.load_from is not None
+    path = None if weights == RANDOM else find_weights(weights, home)
+    try:
+        return spec.load_from(device, path)
+    except WeightsError as error:
+        if not _is_remote(weights):
+            raise
+        raise WeightsError(f"{error}; if the download was damaged, remove {path} to download it again") from error
+
+
+def _is_remote(weights: str) -> bool:
+    return weights.startswith((HUB, "http://", "https://"))
+
+
+def _short(weights: str) -> str:
+    """Return the last part of a path or an address."""
+    if weights.startswith(HUB):
+        return PurePosixPath(weights.removeprefix(HUB)).name
+    return parse_address(weights).name if _is_remote(weights) else Path(weights).name
+
+
+def _from_hub(reference: str) -> Path:
+    try:
+        from huggingface_hub import hf_hub_download, snapshot_download
+        from huggingface_hub.errors import HFValidationError
+    except ImportError as error:
+        raise WeightsError(f"{reference} needs huggingface_hub; run: pip install 'mirbench-audio[hub]'") from error
+    where, _, revision = reference.removeprefix(HUB).partition("@")
+    organisation, _, rest = where.partition("/")
+    name, _, file = rest.partition("/")
+    if not organisation or not name:
+        raise WeightsError(f"{reference!r}; expected {HUB}ORG/REPO or {HUB}ORG/REPO/FILE, and @REVISION where wanted")
+    repository = f"{organisation}/{name}"
+    try:
+        if file:
+            return Path(hf_hub_download(repository, file, revision=revision or None))
+        return Path(snapshot_download(repository, revision=revision or None))
+    except (OSError, HFValidationError, ValueError) as error:  # the hub's errors of HTTP and of its cache are OSErrors
+        raise WeightsError(
+            f"{reference}: {first_line(error)}; if this machine is offline, download it elsewhere and give the file's "
+            "path"
+        ) from error

@@ -1,0 +1,1 @@
+"""Evaluation: choose a probe, decode, score, resample."""

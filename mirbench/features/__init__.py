@@ -1,0 +1,1 @@
+"""Features: extract them once and keep them."""

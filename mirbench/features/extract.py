@@ -1,0 +1,244 @@
+"""Compute features: decode ahead in threads, encode, store behind; what is stored already is not computed again."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from mirbench.data import audio
+from mirbench.domain import Clip, Encoder, Features
+from mirbench.errors import AudioError, EncoderError
+from mirbench.features.store import FeatureKey, FeatureStore, Writer
+from mirbench.files import content_hash
+from mirbench.gate import Gate
+from mirbench.progress import Progress
+
+CLIPS_AHEAD = 4  # decoded and waiting, per worker
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Region:
+    """A stretch of audio, whatever the data sets and tasks that use it."""
+
+    path: Path
+    start: float
+    duration: float | None
+    sha256: str | None
+
+    @classmethod
+    def of(cls, clip: Clip) -> "Region":
+        """The audio of a clip."""
+        return cls(clip.path, clip.start, clip.duration, clip.sha256)
+
+    def __str__(self) -> str:
+        return f"{self.path} at {self.start:.2f} s"
+
+    def key(self, encoder: Encoder, readout: str) -> FeatureKey:
+        """Name the features of this region.
+
+        Raises
+        ------
+        AudioError
+            If the file is missing, or is not the one that its data set means.
+        """
+        try:
+            found = content_hash(self.path)
+        except OSError as error:
+            raise AudioError(f"{self.path}: {error.strerror}") from error
+        if self.sha256 not in (None, found):
+            raise AudioError(
+                f"{self.path}: its content has changed (SHA-256 {found[:12]}, expected {self.sha256[:12]})"
+            )
+        return FeatureKey(encoder.fingerprint, found, self.start, self.duration, readout)
+
+    def name(self) -> str | None:
+        """Return the name of this region in the store, whatever the encoder; None if the file cannot be read."""
+        try:
+            return FeatureKey("", content_hash(self.path), self.start, self.duration, "").clip
+        except OSError:
+            return None
+
+
+Wanted = Mapping[Region, frozenset[str]]
+Failures = dict[Region, AudioError]
+SECONDS_TO_TIME = 60.0  # of audio; less does not say how fast an encoder is
+
+
+@dataclass
+class Extracted:
+    """What came of an extraction.
+
+    Attributes
+    ----------
+    unread
+        The regions that could not be read; all others are in the store.
+    audio_seconds, seconds
+        Of audio that was encoded now, and how long everything took.
+    """
+
+    unread: Failures
+    audio_seconds: float = 0.0
+    seconds: float = 0.0
+
+    def __iadd__(self, other: "Extracted") -> "Extracted":
+        """Add what another extraction did."""
+        self.unread.update(other.unread)
+        self.audio_seconds += other.audio_seconds
+        self.seconds += other.seconds
+        return self
+
+    def speed(self) -> dict[str, float]:
+        """Say how many times faster than real time that was, files to store; nothing if there was little to encode."""
+        return {"speed": self.audio_seconds / self.seconds} if self.audio_seconds >= SECONDS_TO_TIME else {}
+
+
+def extract(
+    encoder: Encoder,
+    wanted: Wanted,
+    store: FeatureStore,
+    *,
+    title: str,
+    batch_size: int = 16,
+    workers: int = 2,
+    quiet: bool = False,
+) -> Extracted:
+    """Compute and store the wanted readouts of every region.
+
+    Parameters
+    ----------
+    wanted
+        The readouts that some probe will see.
+    workers
+        Threads that decode; memory grows with them, not with the number of clips.
+    quiet
+        If true, show no progress.
+
+    Raises
+    ------
+    EncoderError
+        If the encoder returns what cannot be features of its clips (see `mirbench.gate`), or of too many or too few.
+    PluginError
+        If the encoder tries to end the process.
+    """
+    failures: Failures = {}
+    done = Extracted(failures)
+    started = time.perf_counter()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            missing = _missing(encoder, wanted, store, pool, failures)
+            if missing:
+                shards = store.writer(encoder.fingerprint, title)
+                progress = Progress(title, len(missing), quiet=quiet)
+                _compute(encoder, missing, shards, pool, done, progress, batch_size, Gate(title))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    done.seconds = time.perf_counter() - started
+    return done
+
+
+def _missing(
+    encoder: Encoder, wanted: Wanted, store: FeatureStore, pool: ThreadPoolExecutor, failures: Failures
+) -> dict[Region, list[FeatureKey]]:
+    def look(region: Region) -> list[FeatureKey] | AudioError:
+        try:
+            keys = [region.key(encoder, readout) for readout in sorted(wanted[region])]
+        except AudioError as error:
+            return error
+        return [key for key in keys if key not in store]
+
+    missing: dict[Region, list[FeatureKey]] = {}
+    for region, keys in zip(wanted, pool.map(look, wanted), strict=True):
+        if isinstance(keys, AudioError):
+            failures[region] = keys
+        elif keys:
+            missing[region] = keys
+    return missing
+
+
+def _compute(
+    encoder: Encoder,
+    missing: Mapping[Region, list[FeatureKey]],
+    shards: Writer,
+    pool: ThreadPoolExecutor,
+    done: Extracted,
+    progress: Progress,
+    batch_size: int,
+    gate: Gate,
+) -> None:
+    """Run decoder, encoder and writer side by side; each hands on in order."""
+    in_flight: deque[tuple[Region, int]] = deque()
+
+    def decode(region: Region) -> tuple[int, object] | AudioError:
+        try:
+            samples = audio.load(region.path, encoder.sample_rate, region.start, region.duration)
+        except AudioError as error:
+            return error
+        return len(samples), gate.encode(encoder, samples) if encoder.is_parallel else samples
+
+    def decoded() -> Iterator[Any]:
+        for region, found in _map_ahead(pool, decode, missing, CLIPS_AHEAD * pool._max_workers):
+            if isinstance(found, AudioError):
+                done.unread[region] = found
+                progress.advance(0.0)
+            else:
+                n_samples, made = found
+                in_flight.append((region, n_samples))
+                yield made
+
+    writing: deque[Future[None]] = deque()
+    with progress, shards, ThreadPoolExecutor(1) as writer, torch.inference_mode(), _threads(encoder.is_parallel):
+        encoded = decoded() if encoder.is_parallel else gate.encode_all(encoder, decoded(), batch_size)
+        for found in encoded:
+            if not in_flight:
+                raise EncoderError("encode_all returned more features than it was given clips")
+            region, n_samples = in_flight.popleft()
+            features = gate.admit(found, str(region), n_samples / encoder.sample_rate)
+            writing.append(writer.submit(_store, shards, missing[region], features, gate))
+            while len(writing) > CLIPS_AHEAD:
+                writing.popleft().result()
+            done.audio_seconds += n_samples / encoder.sample_rate
+            progress.advance(n_samples / encoder.sample_rate)
+        for future in writing:
+            future.result()
+    if in_flight:
+        raise EncoderError(f"encode_all returned no features for {len(in_flight)} of the clips it was given")
+
+
+@contextmanager
+def _threads(is_parallel: bool) -> Iterator[None]:
+    """Leave one thread to torch in each worker where several encode."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1 if is_parallel else n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def _map_ahead(
+    pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], n_ahead: int
+) -> Iterator[tuple[T, R]]:
+    """Map in threads, in order, with a bounded number of results waiting."""
+    waiting: deque[tuple[T, Future[R]]] = deque()
+    for item in items:
+        waiting.append((item, pool.submit(function, item)))
+        if len(waiting) >= n_ahead:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    while waiting:
+        first, future = waiting.popleft()
+        yield first, future.result()
+
+
+def _store(shards: Writer, keys: Iterable[FeatureKey], features: Features, gate: Gate) -> None:
+    for key in keys:
+        shards.add(key, gate.readout(features, key.readout), features.times)

@@ -1,0 +1,1 @@
+"""Figures of probes and encoders."""

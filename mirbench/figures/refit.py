@@ -1,0 +1,112 @@
+"""Ask the probe of a record again: what it answers on every clip of the test split."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mirbench.domain import SPLITS, Answer, Clip, Result, Task
+from mirbench.errors import MirbenchError, UsageError
+from mirbench.evaluation.evaluate import Choice, answer_of, examples_of, keys_of
+from mirbench.features.extract import Region, extract
+from mirbench.features.store import FeatureStore
+from mirbench.plugins import Plugins
+from mirbench.probes.linear import LinearFit
+from mirbench.runs.planning import Settings, load_dataset, make_plan
+
+CONVEX = "convex"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Clips of the test split, in order.
+
+    Attributes
+    ----------
+    answers
+        The probe's logits beside the references.
+    estimates
+        What they were decoded to.
+    n_training
+        Training clips of each label, for tasks whose references are vectors of labels; else empty.
+    """
+
+    record: Result
+    task: Task
+    clips: tuple[Clip, ...]
+    answers: tuple[Answer, ...]
+    estimates: tuple[Any, ...]
+    n_training: tuple[int, ...]
+
+    def clip(self, name: str | None) -> int:
+        """Find a clip by its id; the first for None.
+
+        Raises
+        ------
+        UsageError
+            If there is none.
+        """
+        names = [clip.id for clip in self.clips]
+        if name is None:
+            return 0
+        if name not in names:
+            raise UsageError(
+                f"no test clip {name!r}; there are {', '.join(names[:5])} and {max(0, len(names) - 5)} more"
+            )
+        return names.index(name)
+
+
+def ask_again(
+    record: Result, plugins: Plugins, settings: Settings, encoder: str | None = None, csv: Path | None = None
+) -> Answers:
+    """Fit the probe that a record chose, and let it answer.
+
+    Parameters
+    ----------
+    encoder
+        What to load instead of the recorded name.
+
+    Raises
+    ------
+    UsageError
+        If the record is of another protocol than convex.
+    MirbenchError
+        If encoder or data are not those of the record.
+    """
+    if record.protocol != CONVEX or record.train_fraction < 1:
+        raise UsageError(f"the record is of protocol {record.protocol!r}; figures show convex probes of all the data")
+    datasets: Sequence[str] = () if csv else (record.dataset,)
+    plan = make_plan(plugins, [encoder or record.encoder], [record.task], settings, datasets=datasets, csv=csv)
+    job = plan.jobs[0]
+    dataset = load_dataset(job.dataset, settings.request(job.task))
+    loaded = job.encoder.load(settings.device)
+    for what, before, now in (
+        ("encoder", record.fingerprint, loaded.fingerprint),
+        ("data set", record.dataset_version, dataset.version),
+    ):
+        if before != now:
+            raise MirbenchError(f"the {what} is not that of the record ({now}, recorded {before}); run it again first")
+    task = job.load_task().with_labels_of(dataset)
+    clips = {split: dataset.clips(split) for split in SPLITS}
+    store = FeatureStore(settings.home / "features")
+    wanted = {Region.of(clip): frozenset({record.readout}) for some in clips.values() for clip in some}
+    extracted = extract(loaded, wanted, store, title=record.encoder, workers=settings.workers)
+    for problem in extracted.unread.values():
+        raise problem
+    rows = examples_of(task, clips["train"], keys_of(loaded, clips["train"], record.readout), record.layer, store)
+    fit = LinearFit(rows, task.objective, len(task.labels), settings.memory, settings.device)
+    choice = Choice(fit.exact(record.setting), record.readout, record.layer, record.setting, ())
+    tuned = task.tuned([answer_of(loaded, task, choice, clip, store) for clip in clips["valid"]])
+    answers = tuple(answer_of(loaded, task, choice, clip, store) for clip in clips["test"])
+    is_vector = task.objective == "multilabel" and task.scope == "clip"
+    counts = np.sum([clip.reference for clip in clips["train"]], axis=0).astype(int) if is_vector else []
+    return Answers(
+        record=record,
+        task=tuned,
+        clips=tuple(clips["test"]),
+        answers=answers,
+        estimates=tuple(tuned.decode(each.logits, each.times, each.duration) for each in answers),
+        n_training=tuple(int(count) for count in counts),
+    )

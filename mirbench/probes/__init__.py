@@ -1,0 +1,1 @@
+"""Probes: from features to logits, by protocol."""

@@ -1,0 +1,242 @@
+"""Probes that are trained by gradient descent: many at once, as one batched network.
+
+Learning rates, initialisations and seeds are cells of one network: their weights lie side by side in one tensor, each
+cell sees batches in its seed's order, and each keeps the weights with the lowest cross-entropy on validation.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from torch.nn import functional
+
+from mirbench.domain import Objective
+from mirbench.probes.linear import Examples, Features, Probe
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam, torch's
+NORM_MOMENTUM, NORM_EPSILON = 0.1, 1e-5  # of batch normalisation, torch's
+ROWS_AT_ONCE = 8192
+PerCell = Float32[torch.Tensor, "cell"]
+Values = Float32[torch.Tensor, "cell row _dim"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How networks are trained.
+
+    Attributes
+    ----------
+    n_epochs, n_steps
+        At most so many epochs; None for steps: all rows make an epoch.
+    check_every
+        In epochs: how often validation is asked.
+    patience
+        Checks without a better cross-entropy, after which a network is not trained further; None: never.
+    plateau
+        Checks without a better one, after which its learning rate is halved; None: never.
+    normalise
+        Batch normalisation before each activation.
+    """
+
+    n_epochs: int
+    n_steps: int | None
+    batch_size: int
+    dropout: float = 0.0
+    check_every: int = 1
+    patience: int | None = None
+    plateau: int | None = None
+    normalise: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One network of a grid; its initial weights are "uniform" or "normal" (Glorot), or by torch's "default"."""
+
+    seed: int
+    learning_rate: float
+    hidden: tuple[int, ...] = ()
+    initial: str = "default"
+
+
+@dataclass(frozen=True)
+class NetworkProbe(Probe):
+    """Linear maps with rectifiers between them."""
+
+    maps: tuple[tuple[Float32[np.ndarray, "_in _out"], Float32[np.ndarray, "_out"]], ...]
+
+    def logits(self, features: Features) -> Float32[np.ndarray, "*row label"]:
+        """Apply the maps."""
+        values = features
+        for i, (weight, bias) in enumerate(self.maps):
+            values = (np.maximum(values, 0) if i else values) @ weight + bias
+        return np.asarray(values, dtype=np.float32)
+
+
+def train(
+    cells: Sequence[Cell],
+    recipe: Recipe,
+    examples: Examples,
+    valid: Examples,
+    objective: Objective,
+    n_labels: int,
+    device: str = "cpu",
+) -> list[tuple[float, NetworkProbe]]:
+    """Train cells of one architecture together; gives each one's lowest cross-entropy and the probe that has it.
+
+    All rows are held in memory.
+    """
+    rows, target = _loaded(examples, objective, device)
+    valid_rows, valid_target = _loaded(valid, objective, device)
+    network = _Network(cells, recipe, rows.shape[1], n_labels, device)
+    orders = [torch.Generator().manual_seed(cell.seed) for cell in cells]
+    rates = torch.tensor([cell.learning_rate for cell in cells], device=device)
+    lowest = torch.full((len(cells),), torch.inf, device=device)
+    best = network.folded()
+    worse = torch.zeros(len(cells), dtype=torch.int64, device=device)
+    for epoch in range(1, recipe.n_epochs + 1):
+        for chosen in _batches(orders, len(rows), recipe):
+            network.learn(rows[chosen.to(device)], target[chosen.to(device)], objective, rates)
+        if epoch % recipe.check_every:
+            continue
+        found = network.folded()
+        loss = _cross_entropy(found, valid_rows, valid_target, objective)
+        is_better = loss < lowest
+        lowest = torch.where(is_better, loss, lowest)
+        for kept, new in zip(best, found, strict=True):
+            for old_part, new_part in zip(kept, new, strict=True):
+                old_part[is_better] = new_part[is_better]
+        worse = torch.where(is_better, 0, worse + 1)
+        if recipe.plateau is not None:
+            rates = torch.where((worse > 0) & (worse % recipe.plateau == 0), rates / 2, rates)
+        if recipe.patience is not None and bool((worse >= recipe.patience).all()):
+            break
+    return [
+        (float(lowest[i]), NetworkProbe(tuple((w[i].cpu().numpy(), b[i, 0].cpu().numpy()) for w, b in best)))
+        for i in range(len(cells))
+    ]
+
+
+def _loaded(examples: Examples, objective: Objective, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    rows, target = np.concatenate(list(examples.parts)), examples.target
+    if examples.known is not None:
+        rows, target = rows[examples.known], target[examples.known]
+    return torch.from_numpy(rows).to(device), torch.from_numpy(target).to(device)
+
+
+def _batches(orders: Sequence[torch.Generator], n_rows: int, recipe: Recipe) -> list[Int64[torch.Tensor, "cell _"]]:
+    """Draw an epoch's batches, without a row twice before all were seen."""
+    n_steps = recipe.n_steps if recipe.n_steps is not None else -(-n_rows // recipe.batch_size)
+    needed = n_rows if recipe.n_steps is None else n_steps * recipe.batch_size
+    drawn = [
+        torch.cat([torch.randperm(n_rows, generator=order) for _ in range(-(-needed // n_rows))])[:needed]
+        for order in orders
+    ]
+    return list(torch.stack(drawn).split(recipe.batch_size, dim=1))
+
+
+def _losses(logits: Values, target: torch.Tensor, objective: Objective) -> Float32[torch.Tensor, "cell row"]:
+    if objective == "multiclass":
+        return functional.cross_entropy(logits.transpose(1, 2), target, reduction="none")
+    each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return each.mean(dim=2)
+
+
+Maps = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+@torch.no_grad()
+def _cross_entropy(maps: Maps, rows: torch.Tensor, target: torch.Tensor, objective: Objective) -> PerCell:
+    n_cells = len(maps[0][0])
+    total = torch.zeros(n_cells, device=rows.device)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        values = rows[None, start : start + ROWS_AT_ONCE].expand(n_cells, -1, -1)
+        own = target[None, start : start + ROWS_AT_ONCE]
+        for i, (weight, bias) in enumerate(maps):
+            values = torch.baddbmm(bias, values.relu() if i else values, weight)
+        total += _losses(values, own.expand(n_cells, *own.shape[1:]), objective).sum(dim=1)
+    return total / len(rows)
+
+
+class _Network:
+    """The weights of all cells, and Adam's averages of their gradients."""
+
+    def __init__(self, cells: Sequence[Cell], recipe: Recipe, n_dims: int, n_labels: int, device: str) -> None:
+        self._recipe = recipe
+        sizes = [n_dims, *cells[0].hidden, n_labels]
+        drawn = [_initial(cell, sizes) for cell in cells]
+        self._weights = [torch.stack(parts).to(device) for parts in zip(*(w for w, _ in drawn), strict=True)]
+        self._biases = [torch.stack(parts).to(device) for parts in zip(*(b for _, b in drawn), strict=True)]
+        hidden = [torch.ones(len(cells), 1, size, device=device) for size in cells[0].hidden]
+        self._gains = [one.clone() for one in hidden] if recipe.normalise else []
+        self._shifts = [torch.zeros_like(one) for one in hidden] if recipe.normalise else []
+        self._running = [(torch.zeros_like(one), one.clone()) for one in hidden]
+        self._parameters = [*self._weights, *self._biases, *self._gains, *self._shifts]
+        for parameter in self._parameters:
+            parameter.requires_grad_()
+        self._averages = [(torch.zeros_like(each), torch.zeros_like(each)) for each in self._parameters]
+        self._noise = torch.Generator(device).manual_seed(cells[0].seed)
+        self._n_steps = 0
+
+    def learn(self, rows: Values, target: torch.Tensor, objective: Objective, rates: PerCell) -> None:
+        """Take one step of Adam."""
+        loss = _losses(self._forward(rows), target, objective).mean(dim=1).sum()
+        gradients = torch.autograd.grad(loss, self._parameters)
+        self._n_steps += 1
+        with torch.no_grad():
+            for parameter, gradient, (mean, square) in zip(self._parameters, gradients, self._averages, strict=True):
+                mean.lerp_(gradient, 1 - BETAS[0])
+                square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+                unbiased = mean / (1 - BETAS[0] ** self._n_steps)
+                size = (square / (1 - BETAS[1] ** self._n_steps)).sqrt() + EPSILON
+                parameter -= rates[:, None, None] * unbiased / size
+
+    def _forward(self, values: Values) -> Values:
+        for i, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
+            values = torch.baddbmm(bias, values, weight)
+            if i == len(self._weights) - 1:
+                return values
+            if self._gains:
+                mean, variance = values.mean(dim=1, keepdim=True), values.var(dim=1, keepdim=True, unbiased=False)
+                with torch.no_grad():
+                    for kept, new in zip(self._running[i], (mean, variance), strict=True):
+                        kept.lerp_(new, NORM_MOMENTUM)
+                values = (values - mean) * (variance + NORM_EPSILON).rsqrt() * self._gains[i] + self._shifts[i]
+            if self._recipe.dropout:
+                kept_share = 1 - self._recipe.dropout
+                values = values * torch.empty_like(values).bernoulli_(kept_share, generator=self._noise) / kept_share
+            values = values.relu()
+        raise AssertionError("a network has at least one map")
+
+    @torch.no_grad()
+    def folded(self) -> Maps:
+        """Copy the maps, with normalisation folded into them."""
+        maps = []
+        for i, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
+            if self._gains and i < len(self._gains):
+                mean, variance = self._running[i]
+                gain = self._gains[i] * (variance + NORM_EPSILON).rsqrt()
+                maps.append((weight * gain, (bias - mean) * gain + self._shifts[i]))
+            else:
+                maps.append((weight.clone(), bias.clone()))
+        return maps
+
+
+def _initial(cell: Cell, sizes: Sequence[int]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    random = torch.Generator().manual_seed(cell.seed)
+    weights, biases = [], []
+    for i, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+        weight, bias = torch.empty(n_in, n_out), torch.empty(1, n_out)
+        gain = torch.nn.init.calculate_gain("relu" if i else "linear")  # by what comes before the map
+        if cell.initial == "uniform":
+            torch.nn.init.xavier_uniform_(weight, gain, generator=random)
+        elif cell.initial == "normal":
+            torch.nn.init.xavier_normal_(weight, gain, generator=random)
+        else:
+            torch.nn.init.uniform_(weight, -(n_in**-0.5), n_in**-0.5, generator=random)
+        torch.nn.init.uniform_(bias, -(n_in**-0.5), n_in**-0.5, generator=random)
+        weights.append(weight)
+        biases.append(bias)
+    return weights, biases

@@ -1,0 +1,256 @@
+"""Protocols by name: how a probe is fitted to training rows and chosen on validation rows.
+
+`convex` is the standard one; the others are there to be compared with tables that others have published. A leaderboard
+never puts two of them into one column.
+"""
+
+import itertools
+import math
+import random
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from mirbench.domain import Objective
+from mirbench.probes.linear import STRENGTHS, Examples, Features, LinearFit, LinearProbe, Probe, cross_entropy
+from mirbench.probes.networks import Cell, Recipe, train
+from mirbench.probes.rows import inverse_deviations
+
+PATIENCE = 2  # strengths in a row that are worse on validation, after which no weaker regularisation is tried
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rows to learn from and to choose on."""
+
+    train: Examples
+    valid: Examples
+    objective: Objective
+    n_labels: int
+    memory: float
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A probe that validation may choose.
+
+    Attributes
+    ----------
+    setting
+        What tells it from the others: its strength, its learning rate.
+    loss
+        Cross-entropy on validation.
+    origin
+        What it was fitted by, as long as that is remembered.
+    """
+
+    seed: int
+    setting: Any
+    loss: float
+    probe: Probe
+    origin: "weakref.ref[LinearFit] | None" = None
+
+
+class Protocol(ABC):
+    """How probes are fitted.
+
+    Attributes
+    ----------
+    setting
+        What a candidate's setting is.
+    n_seeds
+        How often everything is repeated; 0 where nothing is random.
+    """
+
+    name: str
+    setting: str
+    n_seeds: int = 0
+
+    def marks(self, setting: Any) -> tuple[str, ...]:
+        """Return what a reader must know of a chosen setting, such as that it lies at an edge of its grid."""
+        return ()
+
+    @abstractmethod
+    def candidates(self, problem: Problem) -> Iterator[Candidate]:
+        """Fit probes to one readout and layer."""
+
+    def finished(self, problem: Problem, chosen: Candidate) -> Probe:
+        """Turn the chosen candidate into the probe that meets the test split."""
+        return chosen.probe
+
+
+class Convex(Protocol):
+    """A linear probe at the optimum of a convex problem, for every strength of a grid (see `mirbench.probes.linear`).
+
+    Strengths are tried from the strongest regularisation to the weakest, until two in a row are worse on validation
+    than the best before them: weaker regularisation costs most and fits the training clips alone.
+
+    Parameters
+    ----------
+    refit
+        Whether the chosen strength is fitted once more, to train and valid together.
+    """
+
+    setting = "strength"
+
+    def __init__(self, refit: bool = False) -> None:
+        self.name = "convex-refit" if refit else "convex"
+        self._refit = refit
+        self._last: LinearFit | None = None  # its rows and their Hessian: most encoders have one layer
+
+    def candidates(self, problem: Problem) -> Iterator[Candidate]:
+        """See `Protocol`."""
+        lowest, n_worse = math.inf, 0
+        self._last = None  # before the next takes its memory
+        self._last = _fit(problem, problem.train)
+        origin = weakref.ref(self._last)
+        for strength, probe in self._last.path(STRENGTHS):
+            loss = cross_entropy(probe, problem.valid, problem.objective)
+            yield Candidate(0, strength, loss, probe, origin)
+            lowest, n_worse = min(lowest, loss), n_worse + 1 if loss > lowest else 0
+            if n_worse == PATIENCE:
+                return
+
+    def marks(self, setting: Any) -> tuple[str, ...]:
+        """Mark a strength at an edge of the grid: beyond it, validation might have chosen another one."""
+        edges = {STRENGTHS[0]: "strongest regularisation", STRENGTHS[-1]: "weakest regularisation"}
+        return (f"{edges[setting]} of the grid",) if setting in edges else ()
+
+    def finished(self, problem: Problem, chosen: Candidate) -> Probe:
+        """See `Protocol`."""
+        assert isinstance(chosen.probe, LinearProbe)
+        fit = None if self._refit or chosen.origin is None else chosen.origin()
+        self._last = None
+        if fit is None:
+            fit = _fit(problem, problem.train + problem.valid if self._refit else problem.train)
+        return fit.exact(chosen.setting, chosen.probe)
+
+
+def _fit(problem: Problem, rows: Examples) -> LinearFit:
+    return LinearFit(rows, problem.objective, problem.n_labels, problem.memory, problem.device)
+
+
+class Trained(Protocol):
+    """Networks trained by gradient descent, repeated with several seeds.
+
+    Parameters
+    ----------
+    grid
+        Cells of a seed.
+    n_points
+        How many of them are tried, drawn anew for every seed; None for all.
+    """
+
+    setting = "network"
+
+    def __init__(self, name: str, recipe: Recipe, grid: tuple[Cell, ...], n_points: int | None = None) -> None:
+        self.name, self.n_seeds = name, 3
+        self._recipe, self._grid, self._n_points = recipe, grid, n_points
+
+    def cells(self, seed: int) -> list[Cell]:
+        """Name the networks of one seed."""
+        chosen = list(self._grid)
+        if self._n_points is not None:
+            chosen = random.Random(seed).sample(chosen, self._n_points)
+        return [Cell(seed, cell.learning_rate, cell.hidden, cell.initial) for cell in chosen]
+
+    def candidates(self, problem: Problem) -> Iterator[Candidate]:
+        """See `Protocol`."""
+        cells = sorted(
+            (cell for seed in range(self.n_seeds) for cell in self.cells(seed)), key=lambda cell: cell.hidden
+        )
+        for _, group in itertools.groupby(cells, key=lambda cell: cell.hidden):
+            together = list(group)
+            rows = problem.train, problem.valid
+            found = train(together, self._recipe, *rows, problem.objective, problem.n_labels, problem.device)
+            for cell, (loss, probe) in zip(together, found, strict=True):
+                setting = {"learning rate": cell.learning_rate, "hidden": cell.hidden, "initial": cell.initial}
+                yield Candidate(cell.seed, setting, loss, probe)
+
+
+@dataclass(frozen=True)
+class NeighbourProbe(Probe):
+    """Votes of the nearest training rows by cosine, with one vote shared by all labels."""
+
+    rows: Float32[np.ndarray, "row dim"]
+    votes: Float32[np.ndarray, "row label"]
+    mean: Float32[np.ndarray, "dim"]
+    scale: Float32[np.ndarray, "dim"]
+    n_neighbours: int
+    objective: Objective
+
+    def logits(self, features: Features) -> Float32[np.ndarray, "*row label"]:
+        """Turn votes into log-probabilities (multiclass) or log-odds (multilabel)."""
+        rows = _directions((np.atleast_2d(features) - self.mean) * self.scale)
+        nearest = np.argpartition(-rows @ self.rows.T, self.n_neighbours - 1, axis=1)[:, : self.n_neighbours]
+        votes = self.votes[nearest].sum(axis=1)
+        if self.objective == "multiclass":
+            n_labels = votes.shape[1]
+            logits = np.log((votes + 1 / n_labels) / (self.n_neighbours + 1))
+        else:
+            logits = np.log((votes + 0.5) / (self.n_neighbours - votes + 0.5))
+        return np.asarray(logits.reshape(*features.shape[:-1], -1), dtype=np.float32)
+
+
+def _directions(rows: Float32[np.ndarray, "row dim"]) -> Float32[np.ndarray, "row dim"]:
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
+
+
+class Neighbours(Protocol):
+    """The nearest training rows, standardised, by cosine; how many is chosen on validation."""
+
+    name, setting = "knn", "neighbours"
+    grid = (1, 3, 5, 10, 20, 50)
+
+    def candidates(self, problem: Problem) -> Iterator[Candidate]:
+        """See `Protocol`."""
+        rows, target = np.concatenate(list(problem.train.parts)), problem.train.target
+        if problem.train.known is not None:
+            rows, target = rows[problem.train.known], target[problem.train.known]
+        mean = rows.mean(axis=0)
+        scale = inverse_deviations(rows.std(axis=0, dtype=np.float64), mean.astype(np.float64)).astype(np.float32)
+        is_single = problem.objective == "multiclass"
+        votes = np.eye(problem.n_labels, dtype=np.float32)[target] if is_single else target.astype(np.float32)
+        rows = _directions((rows - mean) * scale)
+        for n_neighbours in (n for n in self.grid if n <= len(rows)):
+            probe = NeighbourProbe(rows, votes, mean, scale, n_neighbours, problem.objective)
+            yield Candidate(0, n_neighbours, cross_entropy(probe, problem.valid, problem.objective), probe)
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (
+        Convex(),
+        Convex(refit=True),
+        # one linear layer as in CoJEPA (arXiv 2608.30974): Adam 1e-3, 50 epochs of 128 steps of 128 rows
+        Trained("sgd", Recipe(n_epochs=50, n_steps=128, batch_size=128), (Cell(0, 1e-3),)),
+        # MARBLE (v1, configuration of GTZAN): MLP of 512, dropout .2, Adam, batches of 64, 100 epochs, patience 20,
+        # its five learning rates; the plateau is v2's (halved after 5 checks). Selection on validation, as v1 has it.
+        Trained(
+            "marble",
+            Recipe(n_epochs=100, n_steps=None, batch_size=64, dropout=0.2, patience=20, plateau=5),
+            tuple(Cell(0, rate, (512,)) for rate in (1e-2, 5e-3, 1e-3, 5e-4, 1e-4)),
+        ),
+        # heareval 2021.1.3, its default grid: 8 of 16 points, at most 500 epochs, every third is looked at
+        Trained(
+            "hear",
+            Recipe(
+                n_epochs=500, n_steps=None, batch_size=1024, dropout=0.1, check_every=3, patience=20, normalise=True
+            ),
+            tuple(
+                Cell(0, rate, (1024,) * depth, initial)
+                for depth in (1, 2)
+                for rate in (3.2e-3, 1e-3, 3.2e-4, 1e-4)
+                for initial in ("uniform", "normal")
+            ),
+            n_points=8,
+        ),
+        Neighbours(),
+    )
+}

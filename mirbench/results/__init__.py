@@ -1,0 +1,1 @@
+"""Results: records, and what is made of them."""

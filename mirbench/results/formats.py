@@ -1,0 +1,341 @@
+"""Lay results out with a row for every encoder and a column for every number that is compared; say it in many formats.
+
+Columns are named `task/data set/metric`; what is not the default follows in brackets. A protocol, or a data set of
+another version, is a column of its own. `SCHEMA` changes whenever a name or a meaning does:
+
+- CSV and JSON hold `schema`, `encoder`, `parameters`, `licence`, `weights`, `speed`, `mean_rank`, `mean_normalised`,
+  `n_tasks` and the columns.
+- `mean_rank` and `mean_normalised` are over the headline columns of the standard protocol, all training clips and
+  default options (over all headlines, if none is so); empty for an encoder that lacks one. Normalised is 0 for the
+  untrained floor and 1 for the best encoder. `n_tasks` counts those columns.
+"""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from mirbench.domain import Result
+from mirbench.escaping import csv_cell, latex_text, markdown_cell
+from mirbench.results.leaderboard import data_of, is_standard, latest, specials_of
+from mirbench.results.records import as_json, record_id
+
+SCHEMA = 1
+Column = tuple[str, "Callable[[Row], str]"]
+FLOOR = "random"  # the encoder that was never trained
+MISSING = "-"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a table says of an encoder besides its numbers; empty where it is not known."""
+
+    parameters: int | None = None
+    license: str = ""
+    weights: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An encoder.
+
+    Attributes
+    ----------
+    cells
+        Its results, by column.
+    speed
+        Times real time, where its records say it.
+    mean_rank, mean_normalised
+        None for an encoder that lacks a headline, or where nothing marks the floor.
+    """
+
+    encoder: str
+    about: About
+    cells: Mapping[str, Result]
+    speed: float | None
+    mean_rank: float | None
+    mean_normalised: float | None
+    n_tasks: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows and columns.
+
+    Attributes
+    ----------
+    headlines
+        Columns of headlines; the direction of each stands in its results.
+    ranked
+        The headlines that mean rank and mean normalised score are over.
+    """
+
+    columns: tuple[str, ...]
+    headlines: tuple[str, ...]
+    ranked: tuple[str, ...]
+    rows: tuple[Row, ...]
+    marks: Mapping[tuple[str, str], int] = field(default_factory=dict)  # 1 for the best of a headline, 2 for the second
+
+    def shown(self, row: Row, column: str) -> str:
+        """Write a number with its interval."""
+        result = row.cells.get(column)
+        return MISSING if result is None else f"{result.value:.3f} [{result.low:.3f}, {result.high:.3f}]"
+
+
+def choose(
+    results: Iterable[Result],
+    *,
+    tasks: Collection[str] = (),
+    datasets: Collection[str] = (),
+    metrics: Collection[str] = (),
+    protocols: Collection[str] = (),
+) -> list[Result]:
+    """Keep the newest results of what is named; nothing named keeps all (of metrics, the headlines and all means)."""
+    return [
+        result
+        for result in latest(results)
+        if (not tasks or result.task in tasks)
+        and (not datasets or result.dataset in datasets)
+        and (result.metric in metrics if metrics else not result.label)
+        and (not protocols or result.protocol in protocols)
+    ]
+
+
+def lay_out(results: Sequence[Result], about: Mapping[str, About], *, only_headlines: bool) -> Table:
+    """Make a table of the newest results; the best mean rank comes first, then who lacks a headline."""
+    versions: dict[tuple[str, str], set[str]] = {}
+    for result in results:
+        versions.setdefault((result.dataset, result.size), set()).add(result.dataset_version)
+    cells: dict[str, dict[str, Result]] = {}
+    headlines: dict[str, bool] = {}  # and whether they are standard
+    columns: dict[str, None] = {}
+    for result in results:
+        if only_headlines and not result.is_headline:
+            continue
+        name = _column(result, has_versions=len(versions[result.dataset, result.size]) > 1)
+        columns[name] = None
+        cells.setdefault(result.encoder, {})[name] = result
+        if result.is_headline:
+            headlines[name] = is_standard(result)
+    ranked = [name for name, standard in headlines.items() if standard] or list(headlines)
+    ranks, normalised = _compared(cells, ranked)
+    rows = [
+        Row(
+            encoder=encoder,
+            about=about.get(encoder, About()),
+            cells=own,
+            speed=_speed(own.values()),
+            mean_rank=ranks.get(encoder),
+            mean_normalised=normalised.get(encoder),
+            n_tasks=sum(column in own for column in ranked),
+        )
+        for encoder, own in cells.items()
+    ]
+    rows.sort(key=lambda row: (row.mean_rank is None, row.mean_rank, -row.n_tasks, row.encoder))
+    return Table(tuple(columns), tuple(headlines), tuple(ranked), tuple(rows), _marks(cells, headlines))
+
+
+def _column(result: Result, *, has_versions: bool) -> str:
+    version = f"@{result.dataset_version}" if has_versions else ""
+    return f"{result.task}/{data_of(result)}{version}/{result.metric}{specials_of(result)}"
+
+
+def _compared(
+    cells: Mapping[str, Mapping[str, Result]], headlines: Sequence[str]
+) -> tuple[dict[str, float], dict[str, float]]:
+    from scipy.stats import rankdata
+
+    complete = [encoder for encoder, own in cells.items() if all(column in own for column in headlines)]
+    ranks, normalised = np.zeros((len(headlines), len(complete))), np.full((len(headlines), len(complete)), np.nan)
+    for i, column in enumerate(headlines):
+        found = {encoder: own[column].rank_value for encoder, own in cells.items() if column in own}
+        values = [found[encoder] for encoder in complete]
+        ranks[i] = rankdata([-value for value in values])
+        floor, best = found.get(FLOOR), max(found.values())
+        if floor is not None and best > floor:
+            normalised[i] = [(value - floor) / (best - floor) for value in values]
+    if not headlines:
+        return {}, {}
+    means = dict(zip(complete, ranks.mean(axis=0).tolist(), strict=True))
+    shares = dict(zip(complete, normalised.mean(axis=0).tolist(), strict=True))
+    return means, {encoder: share for encoder, share in shares.items() if np.isfinite(share)}
+
+
+def _marks(cells: Mapping[str, Mapping[str, Result]], headlines: Iterable[str]) -> dict[tuple[str, str], int]:
+    """Mark the best of each headline with 1, and the second with 2."""
+    marks: dict[tuple[str, str], int] = {}
+    for column in headlines:
+        found = {encoder: own[column].rank_value for encoder, own in cells.items() if column in own}
+        steps = sorted(set(found.values()), reverse=True)[:2]
+        marks |= {(encoder, column): 1 + steps.index(value) for encoder, value in found.items() if value in steps}
+    return marks
+
+
+def _speed(results: Iterable[Result]) -> float | None:
+    found = [result.extraction["speed"] for result in results if "speed" in result.extraction]
+    return float(np.median(found)) if found else None
+
+
+def published() -> list[dict[str, str]]:
+    """Read what others have published, with source and protocol; it is never part of a rank."""
+    text = (files("mirbench.results") / "published_results.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def _heads(row: Row) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "encoder": row.encoder,
+        "parameters": row.about.parameters,
+        "licence": row.about.license,
+        "weights": row.about.weights,
+        "speed": row.speed,
+        "mean_rank": row.mean_rank,
+        "mean_normalised": row.mean_normalised,
+        "n_tasks": row.n_tasks,
+    }
+
+
+def as_csv(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
+    """Write values alone, unrounded; an empty cell is a number that is missing."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    heads = list(_heads(Row("", About(), {}, None, None, None, 0)))
+    writer.writerow(map(csv_cell, [*heads, *table.columns]))
+    for row in table.rows:
+        values = [row.cells[column].value if column in row.cells else None for column in table.columns]
+        writer.writerow(map(csv_cell, [*_heads(row).values(), *values]))
+    return text.getvalue()
+
+
+def as_json_text(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
+    """Write everything, records too, without the curves of validation."""
+    rows = []
+    for row in table.rows:
+        cells = {}
+        for column, result in row.cells.items():
+            record = {name: value for name, value in as_json(result).items() if name != "selection"}
+            cells[column] = {"id": identity(result), "record": record}
+        rows.append({**_heads(row), "cells": cells})
+    content = {"schema": SCHEMA, "columns": table.columns, "headlines": table.headlines, "rows": rows}
+    return json.dumps({**content, **({"published": list(others)} if others else {})}, indent=1) + "\n"
+
+
+def identity(result: Result) -> str:
+    """Return the name of a record; of one with values that JSON does not have, a name of its own."""
+    try:
+        return record_id(result)
+    except ValueError:
+        return hashlib.sha256(repr(as_json(result)).encode(errors="backslashreplace")).hexdigest()[:16]
+
+
+def as_markdown(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
+    """Write a table for a README: the best of a headline bold, the second underlined."""
+
+    def cell(row: Row, column: str) -> str:
+        return _marked(table, row, column, "**{}**", "<u>{}</u>", "{value} [{low}, {high}]")
+
+    left, right = _sides(table)
+    heads = [*(title for title, _ in left), *map(_short(table), table.columns), *(title for title, _ in right)]
+    lines = [f"| {' | '.join(map(markdown_cell, heads))} |", "|---" * len(heads) + "|"]
+    for row in table.rows:
+        cells = [*(markdown_cell(say(row)) for _, say in left), *(cell(row, column) for column in table.columns)]
+        lines.append(f"| {' | '.join([*cells, *(say(row) for _, say in right)])} |")
+    if others:
+        lines += ["", "Published by others, by protocols of their own:", ""]
+        lines += ["| encoder | task | data | metric | value | protocol | source |", "|---" * 7 + "|"]
+        names = ("encoder", "task", "dataset", "metric", "value", "protocol", "source")
+        lines += [f"| {' | '.join(markdown_cell(each[name]) for name in names)} |" for each in others]
+    return "\n".join(lines) + "\n"
+
+
+def as_latex(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
+    r"""Write a `tabular` for the packages booktabs and graphicx (`\resizebox{\textwidth}{!}{\input{...}}`)."""
+
+    def cell(row: Row, column: str) -> str:
+        pattern = r"{value} {{\tiny [{low}, {high}]}}"
+        return _marked(table, row, column, r"\textbf{{{}}}", r"\underline{{{}}}", pattern)
+
+    left, right = _sides(table)
+    heads = [*(title for title, _ in left), *map(_short(table), table.columns), *(title for title, _ in right)]
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        f"\\begin{{tabular}}{{l{'r' * (len(left) - 1)}{'l' * len(table.columns)}{'r' * len(right)}}}",
+        "\\toprule",
+        " & ".join(map(latex_text, heads)) + r" \\",
+        "\\midrule",
+    ]
+    for row in table.rows:
+        cells = [*(latex_text(say(row)) for _, say in left), *(cell(row, column) for column in table.columns)]
+        lines.append(" & ".join([*cells, *(say(row) for _, say in right)]) + r" \\")
+    lines += ["\\bottomrule", "\\end{tabular}"]
+    if others:
+        lines += ["", "% Published by others, by protocols of their own", "\\begin{tabular}{lllrl}", "\\toprule"]
+        lines += [r"encoder & data & metric & value & source \\", "\\midrule"]
+        names = ("encoder", "dataset", "metric", "value", "source")
+        lines += [" & ".join(latex_text(each[name]) for name in names) + r" \\" for each in others]
+        lines += ["\\bottomrule", "\\end{tabular}"]
+    return "\n".join(lines) + "\n"
+
+
+def _sides(table: Table) -> "tuple[list[Column], list[Column]]":
+    """Name the columns before and after the numbers; those that are empty are left out."""
+    left: list[Column] = [
+        ("encoder", lambda row: row.encoder),
+        ("parameters", lambda row: _count(row.about.parameters)),
+        ("weights", lambda row: row.about.weights),
+        ("x real time", lambda row: "" if row.speed is None else f"{row.speed:.0f}"),
+    ]
+    right: list[Column] = [
+        ("mean rank", lambda row: _number(row.mean_rank, 2)),
+        ("normalised", lambda row: _number(row.mean_normalised, 2)),
+    ]
+    used = [
+        [column for column in side if any(column[1](row) not in ("", MISSING) for row in table.rows)]
+        for side in (left, right)
+    ]
+    return used[0], used[1]
+
+
+def _marked(table: Table, row: Row, column: str, best: str, second: str, pattern: str) -> str:
+    result = row.cells.get(column)
+    if result is None:
+        return MISSING
+    value = {1: best, 2: second}.get(table.marks.get((row.encoder, column), 0), "{}").format(f"{result.value:.3f}")
+    return pattern.format(value=value, low=f"{result.low:.3f}", high=f"{result.high:.3f}")
+
+
+def _short(table: Table) -> Callable[[str], str]:
+    """Leave the data set out of a column's name where its task has one only."""
+    found: dict[str, set[str]] = {}
+    for column in table.columns:
+        task, dataset, _ = column.split("/", 2)
+        found.setdefault(task, set()).add(dataset)
+
+    def short(column: str) -> str:
+        task, dataset, metric = column.split("/", 2)
+        return f"{task}: {metric}" if len(found[task]) == 1 else f"{task} on {dataset}: {metric}"
+
+    return short
+
+
+def _count(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return MISSING if value is None else f"{value:.{digits}f}"
+
+
+FORMATS: dict[str, Callable[[Table, Sequence[Mapping[str, str]]], str]] = {
+    "csv": as_csv,
+    "md": as_markdown,
+    "latex": as_latex,
+    "json": as_json_text,
+}
