@@ -21,7 +21,7 @@ import numpy as np
 from mirbench.cli.options import find_home
 from mirbench.data import audio
 from mirbench.data.csv import CsvDataset
-from mirbench.evaluation.evaluate import score
+from mirbench.evaluation.bootstrap import score
 from mirbench.plugins import Plugins
 from mirbench.progress import Progress
 from mirbench.runs.planning import load_dataset

@@ -49,13 +49,15 @@ from threadpoolctl import threadpool_limits
 from mirbench.cli.options import find_home
 from mirbench.data import audio
 from mirbench.data.csv import CsvDataset
-from mirbench.domain import Clip, Encoder, Objective
+from mirbench.domain import Clip, Encoder
 from mirbench.encoders.references import find_encoder
 from mirbench.encoders.windows import WindowedEncoder
-from mirbench.features.extract import Region, extract
+from mirbench.features.extract import extract
+from mirbench.features.region import Region
 from mirbench.features.store import FeatureStore
 from mirbench.plugins import Plugins
 from mirbench.probes.linear import SEARCH_TOLERANCE, STRENGTHS, Examples, LinearFit, cross_entropy
+from mirbench.probes.objectives import OBJECTIVES, Objective
 from mirbench.probes.protocols import PROTOCOLS, Problem
 from mirbench.runs.planning import load_dataset
 from mirbench.specs import DatasetRequest
@@ -179,7 +181,7 @@ def _problem(data: Data, objective: Objective, n_labels: int) -> Problem:
 
 def default(data: Data) -> str:
     """Do what `mirbench run` does with one layer."""
-    problem = _problem(data, "multiclass", 10)
+    problem = _problem(data, OBJECTIVES["multiclass"], 10)
     protocol = PROTOCOLS["convex"]
     best = min(protocol.candidates(problem), key=lambda each: each.loss)
     return scored(protocol.finished(problem, best).logits(data.valid_x), data)
@@ -187,8 +189,8 @@ def default(data: Data) -> str:
 
 def ours(layers: list[Data], strengths: tuple[float, ...], tolerance: float = SEARCH_TOLERANCE) -> str:
     """Fit all layers and strengths, choose on valid, solve what is chosen exactly."""
-    objective: Objective = "multilabel" if layers[0].y.ndim == 2 else "multiclass"
-    n_labels = layers[0].y.shape[1] if objective == "multilabel" else int(layers[0].y.max()) + 1
+    objective = OBJECTIVES["multilabel" if layers[0].y.ndim == 2 else "multiclass"]
+    n_labels = layers[0].y.shape[1] if layers[0].y.ndim == 2 else int(layers[0].y.max()) + 1
     best = None
     for data in layers:
         problem = _problem(data, objective, n_labels)
@@ -315,7 +317,7 @@ def _against_sklearn(
 
 
 def _hear(data: Data) -> str:
-    problem = _problem(data, "multiclass", 10)
+    problem = _problem(data, OBJECTIVES["multiclass"], 10)
     protocol = PROTOCOLS["hear"]
     protocol.n_seeds = 1
     best = min(protocol.candidates(problem), key=lambda each: each.loss)

@@ -23,9 +23,10 @@ import soundfile
 
 from mirbench import Clip, Dataset, DatasetSpec, Encoder, EncoderSpec, Features, hookimpl
 from mirbench.domain import Audio, Split
+from mirbench.plan import Settings
 from mirbench.plugins import Plugins
 from mirbench.runs.cluster import CLIPS_PER_TASK, run_on_cluster
-from mirbench.runs.planning import Settings, make_plan
+from mirbench.runs.planning import make_plan
 from mirbench.runs.run import run
 from mirbench.specs import DatasetRequest
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from mirbench.domain import Audio, Encoder, Features
-from mirbench.encoders.windows import WindowedEncoder
 from mirbench.errors import EncoderError, PluginError
 
 FINGERPRINT = re.compile(r"[A-Za-z0-9._\-@+:/]{1,200}")
@@ -57,7 +56,7 @@ def loaded(name: str, load: Callable[..., object], *arguments: Any) -> Encoder:
         raise EncoderError(f"{who}: load returned {described(encoder)}; expected an instance of mirbench.Encoder")
     _require_fingerprint(who, getattr(encoder, "fingerprint", None))
     _convert_number(who, encoder, "sample_rate", HIGHEST_RATE)
-    if isinstance(encoder, WindowedEncoder):
+    if hasattr(encoder, "encode_windows"):  # a WindowedEncoder, which lies in a package above this module
         for attribute in ("window_length", "hop_length", "n_frames"):
             _convert_number(who, encoder, attribute, 2**40)
     _require_names(who, "tokens", encoder.tokens)

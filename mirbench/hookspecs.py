@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import click
 
     from mirbench.domain import Result
-    from mirbench.runs.planning import Plan
+    from mirbench.plan import Plan
 
 hookspec = pluggy.HookspecMarker("mirbench")
 hookimpl = pluggy.HookimplMarker("mirbench")

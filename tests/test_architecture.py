@@ -10,79 +10,106 @@ import mirbench
 from mirbench import hookspecs
 
 ROOT = Path(__file__).parents[1]
-# Each module may import those on lines above it, and its own line's to the left.
-ORDER = (
-    ("errors",),
-    ("escaping", "specs", "fingerprints", "files", "processes", "progress"),
-    ("download", "generated", "published"),
-    ("arrays", "domain", "annotations", "references", "decode", "multilabel", "windows"),
-    ("gate", "variants", "mp3"),
-    ("hookspecs", "plugins", "weights"),
-    ("audio", "shards", "store"),
-    ("csv_dataset", "extract", "recheck"),
-    ("scoring", "rows", "newton", "probes", "networks", "protocols", "subsets"),
-    ("evaluate",),
-    ("record",),
-    ("leaderboard", "tables", "page", "compare", "sharing"),
-    ("plan", "finished", "run", "cluster", "reproduce", "answers", "plots", "inspection"),
-    ("training",),
-    ("testing",),
-    ("console",),
-    ("options", "store_commands", "report_commands", "figure_commands", "data_commands"),
-    ("cli",),
-    ("__main__",),
+# The packages and modules of the harness, from the ground up: each may import those on lines above it.
+LAYERS = (
+    {"errors"},
+    {"escaping", "files", "processes", "progress"},
+    {"domain"},
+    {"specs"},
+    {"plan"},
+    {"hookspecs"},
+    {"gate"},
+    {"plugins"},
+    {"data"},
+    {"encoders"},
+    {"features"},
+    {"probes"},
+    {"evaluation"},
+    {"results"},
+    {"testing"},
+    {"runs"},
+    {"figures"},
+    {"cli"},
+    {"__main__"},
 )
-RANK = {module: (row, column) for row, line in enumerate(ORDER) for column, module in enumerate(line)}
+RANK = {package: rank for rank, packages in enumerate(LAYERS) for package in packages}
+GROUND = {"errors", "escaping", "files", "processes", "progress", "domain", "specs"}
+ONLY = {"results": GROUND | {"hookspecs"}, "testing": GROUND | {"gate", "plugins", "data", "encoders", "features"}}
 MODULES = sorted((ROOT / "mirbench").rglob("*.py"))
 PLUGINS = sorted(path for root in ("plugins", "tasks") for path in (ROOT / root).rglob("*.py"))
 LIBRARIES = {"mirbench_hub", "mirbench_ssl"}
 
 
 def imports(path):
-    """Yield the modules that a file imports; those under TYPE_CHECKING are for the type checker only."""
+    """Yield the modules that a file imports, those for type checkers included, and whether at its top."""
     tree = ast.parse(path.read_text())
-    guarded = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
+    top = {id(node) for node in tree.body}
     for node in ast.walk(tree):
-        if id(node) in guarded:
-            continue
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ((alias.name, id(node) in top) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
-            if node.module == "mirbench":
-                yield from (f"mirbench.{alias.name}" for alias in node.names)
-            yield node.module
+            yield from ((f"{node.module}.{alias.name}", id(node) in top) for alias in node.names)
+            yield node.module, id(node) in top
 
 
-def name_of(path):
-    parts = path.relative_to(ROOT / "mirbench").with_suffix("").parts
-    return parts[0]
+def package_of(module):
+    """Return the package or module right under mirbench that a dotted name lies in; None for other names."""
+    first, _, rest = module.partition(".")
+    name = rest.partition(".")[0]
+    return name if first == "mirbench" and name in RANK else None
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if p.name != "__init__.py" or p.parent.name == "testing"], ids=str)
+@pytest.mark.parametrize("path", [path for path in MODULES if path != ROOT / "mirbench/__init__.py"], ids=str)
 def test_arrows_in_the_harness_run_one_way(path):
-    own = name_of(path)
-    for module in imports(path):
-        package, _, rest = module.partition(".")
-        imported = rest.split(".")[0]
-        if package == "mirbench" and imported in RANK and imported != own:
-            assert RANK[imported] < RANK[own], f"{own} imports {imported}"
+    own = path.relative_to(ROOT / "mirbench").with_suffix("").parts[0]
+    for module, _ in imports(path):
+        package = package_of(module)
+        if package is not None and package != own:
+            assert RANK[package] < RANK[own], f"{own} imports {module}"
+            assert own not in ONLY or package in ONLY[own], f"{own} imports {module}"
+
+
+def test_every_package_has_its_place():
+    found = {path.name for path in (ROOT / "mirbench").iterdir() if (path / "__init__.py").is_file()}
+    found |= {path.stem for path in (ROOT / "mirbench").glob("*.py") if path.name != "__init__.py"}
+    assert found == set(RANK)
+
+
+def test_no_modules_import_each_other():
+    """Also within a package, and also what is imported for type checkers or late."""
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in MODULES}
+    graph = {
+        name: {module for module, _ in imports(path) if module in names and module != name}
+        - ({name.rpartition(".")[0]} if path.name != "__init__.py" else set())
+        for name, path in names.items()
+        if name != "mirbench"
+    }
+    graph = {name: {each for each in found if each != "mirbench"} for name, found in graph.items()}
+    while graph:
+        free = {name for name, found in graph.items() if not found & graph.keys()}
+        assert free, f"a circle among {sorted(graph)}"
+        graph = {name: found for name, found in graph.items() if name not in free}
+
+
+def test_only_two_packages_hold_code_of_their_own():
+    """`mirbench list` answers at once: importing a package imports nothing else."""
+    for path in (ROOT / "mirbench").glob("*/__init__.py"):
+        if path.parent.name not in ("domain", "cli", "testing"):
+            assert len(ast.parse(path.read_text()).body) == 1, path
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
 def test_the_harness_knows_no_plugin(path):
-    assert not [module for module in imports(path) if module.startswith("mirbench_")]
+    assert not [module for module, _ in imports(path) if module.startswith("mirbench_")]
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=str)
 def test_a_plugin_imports_the_harness_and_libraries_only(path):
     own = next(part for part in path.relative_to(ROOT).parts if part.startswith("mirbench_"))
-    foreign = {module.split(".")[0] for module in imports(path) if module.startswith("mirbench_")} - LIBRARIES - {own}
+    foreign = (
+        {module.split(".")[0] for module, _ in imports(path) if module.startswith("mirbench_")} - LIBRARIES - {own}
+    )
     assert not foreign
 
 

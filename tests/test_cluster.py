@@ -12,9 +12,10 @@ import pytest
 
 from mirbench.errors import UsageError
 from mirbench.features.store import FeatureStore
+from mirbench.plan import Settings
 from mirbench.plugins import Plugins
 from mirbench.results.records import RecordWriter, read_records
-from mirbench.runs.planning import Settings, make_plan
+from mirbench.runs.planning import make_plan
 from mirbench.runs.run import run
 
 pytest.importorskip("distributed")

@@ -8,10 +8,11 @@ import pytest
 from mirbench import Clip, ClipMetric, SetMetric
 from mirbench.cli.console import ResultTable
 from mirbench.evaluation.evaluate import evaluate, score
-from mirbench.features.extract import Region
+from mirbench.features.region import Region
+from mirbench.plan import Settings
 from mirbench.plugins import Plugins
 from mirbench.probes.linear import Examples
-from mirbench.runs.planning import Settings, make_plan
+from mirbench.runs.planning import make_plan
 from mirbench.runs.run import run
 from mirbench_key.task import KeyTask
 
@@ -65,6 +66,7 @@ def test_the_test_split_is_not_read_before_the_choice(recordings, home, monkeypa
     """Features of test clips are met after the last fit; their references never reach a fit."""
     from mirbench.data.csv import CsvDataset
     from mirbench.features.store import FeatureStore
+    from mirbench.features.stored import StoredFeatures
 
     plugins = Plugins()
     settings = Settings(home=home, out=home / "out")
@@ -80,7 +82,7 @@ def test_the_test_split_is_not_read_before_the_choice(recordings, home, monkeypa
             events.append("test" if key in of_test else "fit")
             return super().read(key, layer)
 
-    evaluate(encoder, KeyTask(), dataset, Watched(home / "features"))
+    evaluate(StoredFeatures(Watched(home / "features"), encoder), KeyTask(), dataset)
     assert events == sorted(events)
     assert events.count("test") == len(dataset.clips("test"))
 

@@ -9,7 +9,8 @@ import soundfile
 import torch
 
 from mirbench import Encoder, EncoderError, Features
-from mirbench.features.extract import Extracted, Region, extract
+from mirbench.features.extract import Extracted, extract
+from mirbench.features.region import Region
 from mirbench.features.store import FeatureStore
 
 

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from mirbench import MirbenchError
 from mirbench.probes.linear import MEMORY, STRENGTHS, Examples, LinearFit, Probe, constant_cross_entropy, cross_entropy
+from mirbench.probes.objectives import OBJECTIVES
 from mirbench.probes.rows import MARGIN
 
 
@@ -30,11 +31,11 @@ def unfolded(probe, features):
 
 
 def fit_path(features, target, objective, n_labels, strengths=STRENGTHS, memory=MEMORY):
-    return LinearFit(Examples([features], target), objective, n_labels, memory).path(strengths)
+    return LinearFit(Examples([features], target), OBJECTIVES[objective], n_labels, memory).path(strengths)
 
 
 def fit(features, target, objective, n_labels, strength, memory=MEMORY):
-    return LinearFit(Examples([features], target), objective, n_labels, memory).exact(strength)
+    return LinearFit(Examples([features], target), OBJECTIVES[objective], n_labels, memory).exact(strength)
 
 
 def objective(weight, bias, rows, target, strength):
@@ -121,9 +122,9 @@ def test_a_feature_that_was_zero_while_training_does_not_decide_when_it_wakes():
     features, target = sparse(300, 0)
     others, asked = sparse(300, 1)
     probe = fit(features, target, "multiclass", 3, 1.0)
-    asleep = cross_entropy(probe, Examples([others], asked), "multiclass")
+    asleep = cross_entropy(probe, Examples([others], asked), OBJECTIVES["multiclass"])
     others[::2, 7] = 1.0
-    assert cross_entropy(probe, Examples([others], asked), "multiclass") == pytest.approx(asleep, abs=1e-3)
+    assert cross_entropy(probe, Examples([others], asked), OBJECTIVES["multiclass"]) == pytest.approx(asleep, abs=1e-3)
 
 
 def test_what_lies_far_outside_the_training_range_counts_as_its_edge():
@@ -173,11 +174,11 @@ def test_a_probe_can_be_told_from_a_constant():
     train, valid = Examples([features[:200]], target[:200]), Examples([features[200:]], target[200:])
     frequencies = np.bincount(target[:200]) / 200
     expected = -np.log(frequencies[target[200:]]).mean()
-    assert constant_cross_entropy(train, valid, "multiclass", 3) == pytest.approx(expected)
+    assert constant_cross_entropy(train, valid, OBJECTIVES["multiclass"], 3) == pytest.approx(expected)
     both = np.eye(3, dtype=np.float32)[target]
     expected = -(both[200:] * np.log(frequencies) + (1 - both[200:]) * np.log(1 - frequencies)).mean()
     train, valid = Examples([features[:200]], both[:200]), Examples([features[200:]], both[200:])
-    assert constant_cross_entropy(train, valid, "multilabel", 3) == pytest.approx(expected, rel=1e-6)
+    assert constant_cross_entropy(train, valid, OBJECTIVES["multilabel"], 3) == pytest.approx(expected, rel=1e-6)
 
 
 def heavy_tailed(n_rows=20_000, n_labels=4, *, power):
@@ -225,8 +226,8 @@ def test_directions_that_are_left_to_the_diagonal_are_taken_up_where_that_does_n
 def test_rows_that_do_not_fit_into_memory_give_the_same_probe():
     features, target = frames()
     parts = np.array_split(features, [0, 1, 700, 3000, 5999])
-    whole = LinearFit(Examples([features], target), "multiclass", 5).exact(0.1)
-    streamed = LinearFit(Examples(parts, target), "multiclass", 5, memory=0.0).exact(0.1)
+    whole = LinearFit(Examples([features], target), OBJECTIVES["multiclass"], 5).exact(0.1)
+    streamed = LinearFit(Examples(parts, target), OBJECTIVES["multiclass"], 5, memory=0.0).exact(0.1)
     np.testing.assert_array_equal(streamed.weight, whole.weight)
     np.testing.assert_array_equal(streamed.bias, whole.bias)
 
@@ -317,6 +318,7 @@ class Constant(Probe):
 
 def test_cross_entropy_of_equal_logits_is_the_logarithm_of_the_number_of_labels():
     rows = [np.zeros((1, 2), np.float32), np.zeros((3, 2), np.float32)]
-    assert cross_entropy(Constant(3), Examples(rows, np.array([0, 1, 2, -1])), "multiclass") == pytest.approx(np.log(3))
+    classes = Examples(rows, np.array([0, 1, 2, -1]))
+    assert cross_entropy(Constant(3), classes, OBJECTIVES["multiclass"]) == pytest.approx(np.log(3))
     labels = Examples(rows, np.eye(4, 3, dtype=np.float32))
-    assert cross_entropy(Constant(3), labels, "multilabel") == pytest.approx(np.log(2))
+    assert cross_entropy(Constant(3), labels, OBJECTIVES["multilabel"]) == pytest.approx(np.log(2))

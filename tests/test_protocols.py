@@ -8,6 +8,7 @@ import pytest
 from mirbench.cli.options import PROTOCOLS as NAMES
 from mirbench.probes.linear import Examples
 from mirbench.probes.networks import Cell, NetworkProbe, Recipe, train
+from mirbench.probes.objectives import OBJECTIVES
 from mirbench.probes.protocols import PROTOCOLS, NeighbourProbe, Problem, Trained
 from mirbench.probes.subsets import subset
 
@@ -25,7 +26,7 @@ def examples(n, seed, objective="multiclass"):
 
 def problem(objective="multiclass", n=200):
     n_labels = 3 if objective == "multiclass" else 2
-    return Problem(examples(n, 1, objective), examples(80, 2, objective), objective, n_labels, memory=1e9)
+    return Problem(examples(n, 1, objective), examples(80, 2, objective), OBJECTIVES[objective], n_labels, memory=1e9)
 
 
 def quick(protocol):
@@ -92,9 +93,9 @@ def test_cells_trained_together_are_those_trained_alone():
     task = problem()
     recipe = Recipe(n_epochs=3, n_steps=None, batch_size=32, normalise=True)
     cells = [Cell(0, 1e-2, (16,)), Cell(1, 1e-3, (16,), "normal"), Cell(0, 1e-3, (16,), "uniform")]
-    together = train(cells, recipe, task.train, task.valid, "multiclass", 3)
+    together = train(cells, recipe, task.train, task.valid, OBJECTIVES["multiclass"], 3)
     for cell, (loss, _) in zip(cells, together, strict=True):
-        [(alone, _)] = train([cell], recipe, task.train, task.valid, "multiclass", 3)
+        [(alone, _)] = train([cell], recipe, task.train, task.valid, OBJECTIVES["multiclass"], 3)
         assert loss == pytest.approx(alone, rel=2e-3)
 
 
@@ -102,7 +103,7 @@ def test_the_weights_with_the_lowest_loss_are_kept():
     """A learning rate that is far too high: later epochs are worse than the best one."""
     task = problem(n=40)
     recipe = Recipe(n_epochs=40, n_steps=None, batch_size=8)
-    [(loss, probe)] = train([Cell(0, 0.5, (32,))], recipe, task.train, task.valid, "multiclass", 3)
+    [(loss, probe)] = train([Cell(0, 0.5, (32,))], recipe, task.train, task.valid, OBJECTIVES["multiclass"], 3)
     rows, target = np.concatenate(list(task.valid.parts)), task.valid.target
     logits = probe.logits(rows).astype(np.float64)
     own = np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1)) + logits.max(1) - logits[np.arange(80), target]
@@ -125,7 +126,7 @@ def test_refitting_hears_the_validation_rows_too():
 def test_the_nearest_rows_vote():
     rows = np.array([[1, 0], [1, 0.1], [0, 1]], np.float32)
     votes = np.eye(2, dtype=np.float32)[[0, 0, 1]]
-    probe = NeighbourProbe(rows, votes, np.zeros(2, np.float32), np.ones(2, np.float32), 2, "multiclass")
+    probe = NeighbourProbe(rows, votes, np.zeros(2, np.float32), np.ones(2, np.float32), 2, OBJECTIVES["multiclass"])
     logits = probe.logits(np.array([1, 0], np.float32))
     assert logits.shape == (2,)
     np.testing.assert_allclose(np.exp(logits), [2.5 / 3, 0.5 / 3], rtol=1e-6)

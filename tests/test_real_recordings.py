@@ -16,8 +16,9 @@ from conftest import SHARED
 from mirbench.data import audio
 from mirbench.domain import Result
 from mirbench.hookspecs import hookimpl
+from mirbench.plan import Settings
 from mirbench.plugins import Plugins
-from mirbench.runs.planning import Settings, make_plan
+from mirbench.runs.planning import make_plan
 from mirbench.runs.run import run
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]

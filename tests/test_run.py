@@ -13,9 +13,10 @@ import pytest
 from mirbench import hookimpl
 from mirbench.errors import UsageError
 from mirbench.features.store import FeatureStore
+from mirbench.plan import Settings
 from mirbench.plugins import Plugins
 from mirbench.results.records import RecordWriter, read_records
-from mirbench.runs.planning import Settings, make_plan
+from mirbench.runs.planning import make_plan
 from mirbench.runs.run import run
 
 PLUGIN = '''
@@ -210,7 +211,7 @@ def test_each_task_takes_the_options_that_it_has():
         "key": (), "chord": (), "beat": (("decoder", "dbn"),),
     }  # fmt: skip
     [beat] = [job for job in plan.jobs if job.task.name == "beat"]
-    assert beat.load_task().decoder == {"name": "dbn"}
+    assert beat.loaded_task.decoder == {"name": "dbn"}
 
 
 DATASETS = """

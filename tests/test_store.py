@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from mirbench import MirbenchError
+from mirbench.features.region import FeatureKey
 from mirbench.features.shards import read_shard
-from mirbench.features.store import FeatureKey, FeatureStore
+from mirbench.features.store import FeatureStore
 from mirbench.files import SECONDS_BEFORE_SWEEPING, TEMPORARY_PREFIX, write_atomically
 
 KEY = FeatureKey("f" * 16, "a" * 64, 0.0, None, "frames")

@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from mirbench.cli.main import cli
-from mirbench.features.store import FeatureKey, FeatureStore
+from mirbench.features.region import FeatureKey
+from mirbench.features.store import FeatureStore
 
 
 @pytest.fixture

@@ -1,15 +1,17 @@
-"""Encoders in fewer bits, or compiled: other features, other fingerprint, a measured error."""
+"""Encoders in fewer bits: other features, other fingerprint, a measured error."""
 
 import numpy as np
 import pytest
 import torch
 
 from mirbench import EncoderSpec, WindowedEncoder, WindowFeatures
-from mirbench.encoders.precision import Variant, vary
-from mirbench.errors import EncoderError, UsageError
+from mirbench.encoders.precision import Variant
+from mirbench.encoders.references import EncoderReference
+from mirbench.errors import EncoderError
+from mirbench.plan import Settings
 from mirbench.plugins import Plugins
 from mirbench.results.records import RecordWriter, read_records
-from mirbench.runs.planning import Settings, make_plan
+from mirbench.runs.planning import make_plan
 from mirbench.runs.run import run
 from mirbench.testing import checks_of
 
@@ -40,36 +42,19 @@ def test_fewer_bits_cost_what_they_must(precision, bits):
 
 def test_each_variant_has_a_fingerprint_and_a_name_of_its_own():
     spec = EncoderSpec(name="network", load=lambda device: Network())
-    specs = [vary(spec, precision, compiled=False) for precision in ("fp32", "bf16", "fp16")]
+    specs = [EncoderReference("network", spec, precision=each).as_spec() for each in ("fp32", "bf16", "fp16")]
     assert [each.name for each in specs] == ["network", "network+bf16", "network+fp16"]
     assert len({each.load("cpu").fingerprint for each in specs}) == 3
     assert specs[0] is spec
-
-
-def test_full_precision_is_the_encoder_as_it_is():
-    assert Variant(Network).described(CLIPS)["relative_error"] == 0.0
 
 
 def test_a_variant_passes_the_checks_that_the_encoder_passes():
     spec = EncoderSpec(name="network", load=lambda device: Network())
     failed = [
         {check.name for check in checks_of(each, device="cpu") if check.problem()}
-        for each in (spec, vary(spec, "bf16", compiled=False))
+        for each in (spec, EncoderReference("network", spec, precision="bf16").as_spec())
     ]
     assert failed[1] <= failed[0]
-
-
-def test_there_must_be_something_to_compile():
-    spec = vary(Plugins().encoders["chroma"], "fp32", compiled=True)
-    with pytest.raises(UsageError, match="no torch network"):
-        spec.load("cpu")
-
-
-def test_compiling_is_asked_of_every_network(monkeypatch):
-    asked = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: asked.append(self))
-    Variant(Network, compiled=True)
-    assert len(asked) == 1
 
 
 def test_the_error_is_recorded(recordings, home):

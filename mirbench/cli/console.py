@@ -13,7 +13,7 @@ from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, Spec, TaskS
 
 if TYPE_CHECKING:
     from mirbench.domain import Result
-    from mirbench.runs.planning import Plan
+    from mirbench.plan import Plan
     from mirbench.runs.run import Failure
 
 

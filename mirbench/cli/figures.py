@@ -81,7 +81,7 @@ def plot_command(
         raise UsageError(f"{len(found)} records fit: {those}; name one with --encoder, --task and --dataset")
     from mirbench.figures.plots import KINDS as DRAW
     from mirbench.figures.refit import ask_again
-    from mirbench.runs.planning import Settings
+    from mirbench.plan import Settings
 
     record = found[0]
     plugins = Plugins(plugin_files(plugin_paths))

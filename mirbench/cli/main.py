@@ -34,9 +34,9 @@ from mirbench.cli.options import (
     find_home,
     home_option,
     names,
-    network_options,
     pairs,
     plugin_option,
+    precision_option,
     probe_options,
     size_option,
     trust_option,
@@ -153,7 +153,7 @@ def list_command(kind: str | None, plugin_paths: Sequence[Path]) -> None:
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Windows in a batch.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the bootstrap.")
-@network_options
+@precision_option
 @probe_options
 @click.option("--scheduler", metavar="ADDRESS|local:N", help="Work on a cluster of dask.distributed.")
 @click.option("--fresh", is_flag=True, help="Do again what is finished.")
@@ -192,7 +192,8 @@ def run_command(
     """
     plugins = Plugins(plugin_files(plugin_paths))
     report_problems(plugins)
-    from mirbench.runs.planning import Settings, make_plan
+    from mirbench.plan import Settings
+    from mirbench.runs.planning import make_plan
     from mirbench.runs.run import run
 
     n_workers = workers or os.cpu_count() or 1

@@ -118,17 +118,15 @@ def probe_options(command: F) -> F:
     return command
 
 
-def network_options(command: F) -> F:
-    """Add how networks run."""
-    precision = click.option(
+def precision_option(command: F) -> F:
+    """Add --precision."""
+    return click.option(
         "--precision",
         type=click.Choice(["fp32", "bf16", "fp16"]),
         default="fp32",
         show_default=True,
-        help="Of networks; the error of the features is measured and recorded.",
-    )
-    compiled = click.option("--compile", "compiled", is_flag=True, help="Compile networks (torch.compile) first.")
-    return precision(compiled(command))
+        help="Floating-point precision of the encoder; the relative error of its features is stored in the record.",
+    )(command)
 
 
 def plugin_option(command: F) -> F:

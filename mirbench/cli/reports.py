@@ -226,7 +226,7 @@ def reproduce_command(
     RECORD is the beginning of its hash, FILE:LINE, or FILE. Stored features are used; with an empty --home they are
     computed again, too.
     """
-    from mirbench.runs.planning import Settings
+    from mirbench.plan import Settings
     from mirbench.runs.reproduce import TOLERANCE, find_record, reproduce, trusted_encoder
 
     recorded = find_record(record, out)

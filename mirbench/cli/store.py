@@ -118,10 +118,10 @@ def store_purge(name: str, home: Path | None) -> None:
     """
     from mirbench.features.shards import remove
     from mirbench.features.store import UNKEPT
-    from mirbench.runs.finish import Finished
+    from mirbench.runs.cache import FinishedJobs
 
     place = find_home(home)
-    n_files, n_jobs = _store(home).purge(name), Finished(place / "finished").purge(name)
+    n_files, n_jobs = _store(home).purge(name), FinishedJobs(place / "finished").purge(name)
     unkept = sorted(place.glob(f"{UNKEPT}*"))
     for folder in unkept:
         remove(folder)

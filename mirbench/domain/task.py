@@ -14,12 +14,11 @@ from mirbench.domain.encoder import Scope
 
 Target = Int64[np.ndarray, "*time"] | Float32[np.ndarray, "*time label"]
 Counts = Int64[np.ndarray, "resample clip"]
-Objective = Literal["multiclass", "multilabel"]
 SHORTEST_PART = 0.001  # seconds of an interval that lie in a clip; less is rounding
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class Prediction:
     """A probe's output on one clip, beside its reference."""
 
     reference: Any
@@ -126,7 +125,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     scope: ClassVar[Scope]
-    objective: ClassVar[Objective]
+    objective: ClassVar[Any]
     label_column: ClassVar[str]
     labels: tuple[str, ...]
     metrics: tuple[Metric, ...]
@@ -194,7 +193,7 @@ class Task(ABC):
     ) -> Any:
         """Turn the probe's output into an estimate, of the same type as a reference."""
 
-    def tuned(self, examples: Sequence[Answer]) -> "Task":
+    def tuned(self, examples: Sequence[Prediction]) -> "Task":
         """Return this task with its decoder tuned on the validation split; most decoders have nothing to tune."""
         return self
 

@@ -1,7 +1,6 @@
-"""Encoders computed another way: in fewer bits, or compiled."""
+"""Encoders whose networks run at another floating-point precision."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,15 +8,14 @@ import torch
 
 from mirbench.domain import Audio, Encoder, Features, Scope
 from mirbench.encoders.fingerprint import fingerprint
-from mirbench.errors import EncoderError, UsageError
-from mirbench.specs import EncoderSpec
+from mirbench.errors import EncoderError
 
 BATCH_SIZE = 16
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Variant(Encoder):
-    """An encoder of which the networks run in fewer bits (by torch's autocast) or compiled (by torch.compile).
+    """An encoder whose networks run in fewer bits, by torch's autocast.
 
     Its features are not those of the encoder to the last digit: it has a fingerprint of its own.
 
@@ -26,28 +24,16 @@ class Variant(Encoder):
     load
         Loads the encoder as it is.
     precision
-        "fp32", "bf16" or "fp16".
-
-    Raises
-    ------
-    UsageError
-        If there is nothing to compile.
+        "bf16" or "fp16".
     """
 
-    def __init__(self, load: Callable[[], Encoder], precision: str = "fp32", *, compiled: bool = False) -> None:
+    def __init__(self, load: Callable[[], Encoder], precision: str) -> None:
         encoder = load()
-        self._load, self._encoder, self._precision, self._compiled = load, encoder, precision, compiled
+        self._load, self._encoder, self._precision = load, encoder, precision
         self.device = str(getattr(encoder, "device", "cpu"))
         self.sample_rate, self.tokens, self.clip_readouts = encoder.sample_rate, encoder.tokens, encoder.clip_readouts
         self.n_parameters, self.about = encoder.n_parameters, encoder.about
-        how = [precision, *(["compiled"] if compiled else [])]
-        self.fingerprint = fingerprint(encoder.fingerprint, *how)
-        if compiled:
-            networks = [value for value in vars(encoder).values() if isinstance(value, torch.nn.Module)]
-            if not networks:
-                raise UsageError("--compile: this encoder has no torch network among its attributes")
-            for network in networks:
-                network.compile()
+        self.fingerprint = fingerprint(encoder.fingerprint, precision)
 
     def encode(self, audio: Audio) -> Features:
         """Turn one clip into features."""
@@ -58,7 +44,7 @@ class Variant(Encoder):
         device = self.device.partition(":")[0]
         found = iter(self._encoder.encode_all(clips, batch_size))
         while True:
-            with torch.autocast(device, dtype=TYPES.get(self._precision), enabled=self._precision in TYPES):
+            with torch.autocast(device, dtype=TYPES[self._precision]):
                 features = self._next(found)
             if features is None:
                 return
@@ -87,20 +73,4 @@ class Variant(Encoder):
             difference += float(np.square(ours.frames.astype(np.float64) - theirs.frames).sum())
             total += float(np.square(theirs.frames.astype(np.float64)).sum())
         error = (difference / total) ** 0.5 if total else 0.0
-        return {"precision": self._precision, "compiled": self._compiled, "relative_error": error}
-
-
-def suffix(precision: str, compiled: bool) -> str:
-    """Return what is appended to the name of an encoder that runs otherwise, for example "+bf16"; "" for fp32."""
-    return "".join([*([f"+{precision}"] if precision != "fp32" else []), *(["+compiled"] if compiled else [])])
-
-
-def vary(spec: EncoderSpec, precision: str, *, compiled: bool) -> EncoderSpec:
-    """Change what an encoder's name stands for; the name says so."""
-    if not suffix(precision, compiled):
-        return spec
-    return replace(
-        spec,
-        name=f"{spec.name}{suffix(precision, compiled)}",
-        load=lambda device: Variant(lambda: spec.load(device), precision, compiled=compiled),
-    )
+        return {"precision": self._precision, "relative_error": error}

@@ -45,53 +45,161 @@ class Address:
     sha256: str | None
 
 
-def find_encoder(
-    catalog: Catalog[EncoderSpec], reference: str, home: Path, *, trust_remote_code: bool = False
-) -> EncoderSpec:
-    """Look up an encoder, with other weights where the reference names some.
+@dataclass(frozen=True)
+class EncoderReference:
+    """An encoder as a user has named it, taken apart.
+
+    Attributes
+    ----------
+    text
+        What the user wrote: `NAME`, `NAME@WEIGHTS` or `FAMILY:MEMBER`.
+    spec
+        The spec that the plugin offers.
+    weights
+        Other weights, or "random"; None for the encoder's own.
+    member
+        Which one of a family; None for a single encoder.
+    precision
+        "fp32", "bf16" or "fp16".
+    home
+        Folder in which downloaded weights are kept. Nothing is downloaded before the encoder is loaded.
+    trust_remote_code
+        Whether code that lies beside weights may run.
+    """
+
+    text: str
+    spec: EncoderSpec
+    weights: str | None = None
+    member: str | None = None
+    precision: str = "fp32"
+    home: Path = Path()
+    trust_remote_code: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name in results: of other weights the name of their file, of other precisions a suffix such as "+bf16"."""
+        name = self.spec.name
+        if self.member is not None:
+            name += f":{Path(self.member).resolve().name if Path(self.member).exists() else self.member}"
+        if self.weights is not None:
+            name += f"@{_short(self.weights)}"
+        return name + suffix(self.precision)
+
+    def load(self, device: str) -> "Encoder":
+        """Load the encoder; weights are downloaded first where needed.
+
+        Parameters
+        ----------
+        device
+            "cpu" or "cuda".
+
+        Raises
+        ------
+        WeightsError
+            If the weights are not to be had.
+        """
+        if self.precision == "fp32":
+            return self._load_exact(device)
+        from mirbench.encoders.precision import Variant  # torch enters here, not above
+
+        return Variant(partial(self._load_exact, device), self.precision)
+
+    def _load_exact(self, device: str) -> "Encoder":
+        if self.member is not None:
+            assert self.spec.load_named is not None
+            return self.spec.load_named(device, self.member, self.trust_remote_code)
+        if self.weights is not None:
+            assert self.spec.load_from is not None
+            return self.spec.load_from(
+                device, None if self.weights == RANDOM else find_weights(self.weights, self.home)
+            )
+        return self.spec.load(device)
+
+    def as_spec(self) -> EncoderSpec:
+        """Return the spec of an encoder that is nothing but this one."""
+        if self.weights is None and self.member is None and self.precision == "fp32":
+            return self.spec
+        other = "" if self.weights == RANDOM else "their publisher's"
+        found = dataclasses.replace(
+            self.spec,
+            name=self.name,
+            load=self.load,
+            load_named=None,
+            missing=nothing_missing if self.weights is not None or self.member is not None else self.spec.missing,
+            weights_license=self.spec.weights_license if self.weights is self.member is None else other,
+        )
+        if self.weights is None:
+            return found
+        title = self.spec.description.split(";")[0]
+        return dataclasses.replace(
+            found,
+            load_from=None,
+            n_parameters=None,
+            description=f"NOT TRAINED: {title}" if self.weights == RANDOM else title,
+        )
+
+
+def find_reference(
+    catalog: Catalog[EncoderSpec],
+    text: str,
+    home: Path,
+    *,
+    trust_remote_code: bool = False,
+    precision: str = "fp32",
+) -> EncoderReference:
+    """Look up the encoder that a user names.
 
     Parameters
     ----------
-    reference
-        `NAME`, `FAMILY:REFERENCE` or `NAME@WEIGHTS`; see `find_weights`. `NAME@random` is the network untrained.
+    catalog
+        Encoders on offer.
+    text
+        `NAME`, `FAMILY:MEMBER` or `NAME@WEIGHTS`; see `find_weights`. `NAME@random` is the network untrained.
     home
-        Where downloaded weights are kept. Nothing is downloaded before the encoder is loaded.
+        Folder in which downloaded weights are kept.
     trust_remote_code
         Whether code that lies beside weights may run.
+    precision
+        "fp32", "bf16" or "fp16".
 
     Raises
     ------
     UsageError
         If there is no such encoder, it takes no other weights, or a local file is not there.
     """
-    family, colon, member = reference.partition(":")
+    named = partial(EncoderReference, text, precision=precision, home=home, trust_remote_code=trust_remote_code)
+    family, colon, member = text.partition(":")
     if colon and "@" not in family:
-        return _of_family(catalog[family], member, trust_remote_code)
-    name, at, weights = reference.partition("@")
+        spec = catalog[family]
+        if spec.load_named is None or not member:
+            raise UsageError(f"{text}: {'name one of the family' if spec.load_named else 'not a family'}")
+        return named(spec, member=member)
+    name, at, weights = text.partition("@")
     spec = catalog[name]
     if not at:
         if spec.load_named is not None:
             raise UsageError(f"encoder {name!r} is a family; name one of it: {spec.description}")
-        return spec
+        return named(spec)
     if spec.load_from is None:
         others = ", ".join(other.name for other in catalog.specs() if other.load_from is not None)
         raise UsageError(f"encoder {name!r} takes no other weights than its own; these do: {others or 'none'}")
     if weights.startswith(HUB) and "#" in weights:
         raise UsageError(f"{weights}: no checksum goes with {HUB}...; pin the content with @REVISION, a commit")
     if weights != RANDOM and not _is_remote(weights) and not Path(weights).exists():
-        raise UsageError(
-            f"{reference}: no such file or folder {weights!r}; expected a path, a URL, {HUB}... or {RANDOM}"
-        )
-    return dataclasses.replace(
-        spec,
-        name=f"{name}@{_short(weights)}",
-        load=partial(_load, spec, weights, home),
-        load_from=None,
-        missing=nothing_missing,
-        n_parameters=None,
-        weights_license="" if weights == RANDOM else "their publisher's",
-        description=f"{'NOT TRAINED: ' if weights == RANDOM else ''}{spec.description.split(';')[0]}",
-    )
+        raise UsageError(f"{text}: no such file or folder {weights!r}; expected a path, a URL, {HUB}... or {RANDOM}")
+    return named(spec, weights=weights)
+
+
+def find_encoder(
+    catalog: Catalog[EncoderSpec], text: str, home: Path, *, trust_remote_code: bool = False
+) -> EncoderSpec:
+    """Return the spec of the encoder that a user names; see `find_reference`."""
+    return find_reference(catalog, text, home, trust_remote_code=trust_remote_code).as_spec()
+
+
+def suffix(precision: str) -> str:
+    """Return what is appended to the name of an encoder that runs at another precision, such as "+bf16"."""
+    return "" if precision == "fp32" else f"+{precision}"
 
 
 def find_weights(reference: str, home: Path) -> Path:
@@ -170,36 +278,6 @@ def is_named_elsewhere(reference: str) -> bool:
     """
     name, at, weights = reference.partition("@")
     return ":" in name or bool(at and weights != RANDOM)
-
-
-def _of_family(spec: EncoderSpec, member: str, trust_remote_code: bool) -> EncoderSpec:
-    if spec.load_named is None or not member:
-        raise UsageError(f"{spec.name}:{member}: {'name one of the family' if spec.load_named else 'not a family'}")
-    title = Path(member).resolve().name if Path(member).exists() else member
-    return dataclasses.replace(
-        spec,
-        name=f"{spec.name}:{title}",
-        load=partial(_load_named, spec, member, trust_remote_code),
-        load_named=None,
-        missing=nothing_missing,
-        weights_license="their publisher's",
-    )
-
-
-def _load_named(spec: EncoderSpec, member: str, trust_remote_code: bool, device: str) -> "Encoder":
-    assert spec.load_named is not None
-    return spec.load_named(device, member, trust_remote_code)
-
-
-def _load(spec: EncoderSpec, weights: str, home: Path, device: str) -> "Encoder":
-    assert spec.load_from is not None
-    path = None if weights == RANDOM else find_weights(weights, home)
-    try:
-        return spec.load_from(device, path)
-    except WeightsError as error:
-        if not _is_remote(weights):
-            raise
-        raise WeightsError(f"{error}; if the download was damaged, remove {path} to download it again") from error
 
 
 def _is_remote(weights: str) -> bool:

@@ -6,65 +6,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
 from mirbench.data import audio
-from mirbench.domain import Clip, Encoder, Features
+from mirbench.domain import Encoder, Features
 from mirbench.errors import AudioError, EncoderError
-from mirbench.features.store import FeatureKey, FeatureStore, Writer
-from mirbench.files import content_hash
+from mirbench.features.region import FeatureKey, Region
+from mirbench.features.store import FeatureStore, Writer
 from mirbench.gate import Gate
 from mirbench.progress import Progress
 
 CLIPS_AHEAD = 4  # decoded and waiting, per worker
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class Region:
-    """A stretch of audio, whatever the data sets and tasks that use it."""
-
-    path: Path
-    start: float
-    duration: float | None
-    sha256: str | None
-
-    @classmethod
-    def of(cls, clip: Clip) -> "Region":
-        """The audio of a clip."""
-        return cls(clip.path, clip.start, clip.duration, clip.sha256)
-
-    def __str__(self) -> str:
-        return f"{self.path} at {self.start:.2f} s"
-
-    def key(self, encoder: Encoder, readout: str) -> FeatureKey:
-        """Name the features of this region.
-
-        Raises
-        ------
-        AudioError
-            If the file is missing, or is not the one that its data set means.
-        """
-        try:
-            found = content_hash(self.path)
-        except OSError as error:
-            raise AudioError(f"{self.path}: {error.strerror}") from error
-        if self.sha256 not in (None, found):
-            raise AudioError(
-                f"{self.path}: its content has changed (SHA-256 {found[:12]}, expected {self.sha256[:12]})"
-            )
-        return FeatureKey(encoder.fingerprint, found, self.start, self.duration, readout)
-
-    def name(self) -> str | None:
-        """Return the name of this region in the store, whatever the encoder; None if the file cannot be read."""
-        try:
-            return FeatureKey("", content_hash(self.path), self.start, self.duration, "").clip
-        except OSError:
-            return None
 
 
 Wanted = Mapping[Region, frozenset[str]]

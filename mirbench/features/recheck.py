@@ -15,8 +15,9 @@ from mirbench.data import audio
 from mirbench.domain import Encoder
 from mirbench.encoders.precision import Variant
 from mirbench.errors import AudioError, DamagedFeaturesError, EncoderError, MirbenchError, UsageError
-from mirbench.features.extract import Region, Wanted
-from mirbench.features.store import FeatureKey, FeatureStore
+from mirbench.features.extract import Wanted
+from mirbench.features.region import FeatureKey, Region
+from mirbench.features.store import FeatureStore
 from mirbench.gate import Gate
 from mirbench.plugins import Plugins
 from mirbench.specs import DatasetRequest

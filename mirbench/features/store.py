@@ -5,7 +5,6 @@ into memory (see `mirbench.features.shards`). Whatever is read for the first tim
 checksum.
 """
 
-import hashlib
 import json
 import math
 import sys
@@ -14,7 +13,6 @@ import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote, unquote
@@ -23,6 +21,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from mirbench.errors import DamagedFeaturesError, MirbenchError, UsageError
+from mirbench.features.region import FeatureKey
 from mirbench.features.shards import Shard, read_shard, remove, write_shard
 from mirbench.files import sweep, write_atomically
 
@@ -31,32 +30,6 @@ SHARD_SECONDS = 10.0  # for which they wait at most: what a kill can cost
 ABOUT = "about.json"
 CLIPS = "clips of data sets"  # the folder of lists of clips by data set
 UNKEPT = "unkept-"  # beginning of the names of folders for features that are not kept
-
-
-@dataclass(frozen=True)
-class FeatureKey:
-    """All that features depend on.
-
-    Attributes
-    ----------
-    fingerprint
-        Of the encoder.
-    audio
-        Hash of the file's bytes.
-    start, duration
-        Of the region, in seconds; None means to the end.
-    """
-
-    fingerprint: str
-    audio: str
-    start: float
-    duration: float | None
-    readout: str
-
-    @property
-    def clip(self) -> str:
-        """Name the region of audio."""
-        return hashlib.sha256(f"{self.audio} {self.start!r} {self.duration!r}".encode()).hexdigest()[:40]
 
 
 class FeatureStore:

@@ -7,14 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from mirbench.domain import SPLITS, Answer, Clip, Result, Task
+from mirbench.domain import SPLITS, Clip, Prediction, Result, Task
 from mirbench.errors import MirbenchError, UsageError
-from mirbench.evaluation.evaluate import Choice, answer_of, examples_of, keys_of
-from mirbench.features.extract import Region, extract
+from mirbench.evaluation.evaluate import Choice, examples_of, predict
+from mirbench.features.extract import extract
+from mirbench.features.region import Region
 from mirbench.features.store import FeatureStore
+from mirbench.features.stored import StoredFeatures
+from mirbench.plan import Settings
 from mirbench.plugins import Plugins
 from mirbench.probes.linear import LinearFit
-from mirbench.runs.planning import Settings, load_dataset, make_plan
+from mirbench.probes.objectives import objective_of
+from mirbench.runs.planning import load_dataset, make_plan
 
 CONVEX = "convex"
 
@@ -36,7 +40,7 @@ class Answers:
     record: Result
     task: Task
     clips: tuple[Clip, ...]
-    answers: tuple[Answer, ...]
+    answers: tuple[Prediction, ...]
     estimates: tuple[Any, ...]
     n_training: tuple[int, ...]
 
@@ -88,18 +92,19 @@ def ask_again(
     ):
         if before != now:
             raise MirbenchError(f"the {what} is not that of the record ({now}, recorded {before}); run it again first")
-    task = job.load_task().with_labels_of(dataset)
+    task = job.loaded_task.with_labels_of(dataset)
     clips = {split: dataset.clips(split) for split in SPLITS}
     store = FeatureStore(settings.home / "features")
+    features = StoredFeatures(store, loaded)
     wanted = {Region.of(clip): frozenset({record.readout}) for some in clips.values() for clip in some}
     extracted = extract(loaded, wanted, store, title=record.encoder, workers=settings.workers)
     for problem in extracted.unread.values():
         raise problem
-    rows = examples_of(task, clips["train"], keys_of(loaded, clips["train"], record.readout), record.layer, store)
-    fit = LinearFit(rows, task.objective, len(task.labels), settings.memory, settings.device)
+    rows = examples_of(features, task, clips["train"], record.readout, record.layer)
+    fit = LinearFit(rows, objective_of(task.objective), len(task.labels), settings.memory, settings.device)
     choice = Choice(fit.exact(record.setting), record.readout, record.layer, record.setting, ())
-    tuned = task.tuned([answer_of(loaded, task, choice, clip, store) for clip in clips["valid"]])
-    answers = tuple(answer_of(loaded, task, choice, clip, store) for clip in clips["test"])
+    tuned = task.tuned([predict(features, choice, clip) for clip in clips["valid"]])
+    answers = tuple(predict(features, choice, clip) for clip in clips["test"])
     is_vector = task.objective == "multilabel" and task.scope == "clip"
     counts = np.sum([clip.reference for clip in clips["train"]], axis=0).astype(int) if is_vector else []
     return Answers(

@@ -17,19 +17,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Float64, Int64
-from scipy.special import log_expit, log_softmax, logit
+from jaxtyping import Float32, Float64
 
-from mirbench.domain import Objective, Target
+from mirbench.domain import Target
 from mirbench.errors import MirbenchError
-from mirbench.probes.newton import Classes, Labels, NotConvergedError, Solver, Targets
+from mirbench.probes.newton import NotConvergedError, Solver
+from mirbench.probes.objectives import Objective
 from mirbench.probes.rows import Rows, in_chunks
 
 STRENGTHS: tuple[float, ...] = tuple(float(10**power) for power in np.linspace(-5, 1, 9))
 SEARCH_TOLERANCE = 1e-5  # largest entry of the gradient (of the mean over rows) while strengths are compared
 TOLERANCE = 1e-7  # and at the probe that is kept, in double precision
 MEMORY = 2 * 2.0**30  # bytes of standardised rows
-UNSEEN_LOGIT = -100.0  # of a label without a training row: never chosen
 Features = Float32[np.ndarray, "*row dim"]
 
 
@@ -42,17 +41,16 @@ class Examples:
     parts
         Clip by clip; may be memory-mapped.
     target
-        Of all rows. Multiclass: a class a row, rows of -1 are left out. Multilabel: 0 or 1 for every label.
+        Targets of all rows, as the task's objective lays them out.
     """
 
     parts: Sequence[Float32[np.ndarray, "_row dim"]]
     target: Target
 
-    @property
-    def known(self) -> Bool[np.ndarray, "row"] | None:
-        """Tell which rows have a target; None if all have."""
-        known = self.target >= 0 if self.target.ndim == 1 else np.ones(0, dtype=bool)
-        return None if known.all() else known
+    def together(self, objective: Objective) -> tuple[Float32[np.ndarray, "row dim"], Target]:
+        """Return all rows that have a target in one array, and their targets."""
+        rows, known = np.concatenate(list(self.parts)), objective.known(self.target)
+        return (rows, self.target) if known is None else (rows[known], self.target[known])
 
     def __add__(self, other: "Examples") -> "Examples":
         return Examples([*self.parts, *other.parts], np.concatenate([self.target, other.target]))
@@ -106,11 +104,11 @@ class LinearFit:
     def __init__(
         self, examples: Examples, objective: Objective, n_labels: int, memory: float = MEMORY, device: str = "cpu"
     ) -> None:
-        rows = Rows(examples.parts, examples.known, memory=memory, device=device)
+        rows = Rows(examples.parts, objective.known(examples.target), memory=memory, device=device)
         self._rows = rows.reduced() if rows.n_rows < rows.n_dims else rows
-        known = examples.target if examples.known is None else examples.target[examples.known]
-        self._learned, self._targets = _targets(known, objective, device)
-        self._bias = _constant_bias(known, n_labels, objective)
+        known = _with_target(examples, objective)
+        self._learned, self._targets = objective.laid_out(known, device)
+        self._bias = objective.bias_of_others(known, n_labels)
         self._solver = Solver(self._rows, self._targets)
 
     def path(
@@ -175,61 +173,49 @@ class LinearFit:
         return torch.from_numpy(columns.reshape(shape)).to(self._rows.device)
 
 
-def _targets(target: Target, objective: Objective, device: str) -> tuple[Int64[np.ndarray, "learned"], Targets]:
-    """Name the labels that there is something to learn of, and lay out their targets."""
-    if objective == "multilabel":
-        learned = np.flatnonzero((target.max(axis=0) > 0) & (target.min(axis=0) < 1))
-        return learned, Labels(torch.from_numpy(np.ascontiguousarray(target[:, learned].T)).to(device))
-    learned, classes = np.unique(target, return_inverse=True)
-    if len(learned) < 2:
-        raise MirbenchError(f"the training rows hold {len(learned)} class; a probe needs two or more")
-    return learned, Classes(torch.from_numpy(classes).to(device), len(learned))
-
-
-def _constant_bias(target: Target, n_labels: int, objective: Objective) -> Float64[np.ndarray, "label"]:
-    """Give a label that no row has, or that every row has, a logit that says so."""
-    if objective == "multiclass":
-        return np.full(n_labels, UNSEEN_LOGIT)
-    return np.where(target.min(axis=0) > 0, -UNSEEN_LOGIT, UNSEEN_LOGIT)
-
-
 def constant_cross_entropy(train: Examples, valid: Examples, objective: Objective, n_labels: int) -> float:
     """Return the cross-entropy on validation of a constant: the frequencies of the training targets.
 
     Parameters
     ----------
     train, valid
-        Only their targets are used; rows of -1 are left out.
+        Only their targets are used; rows without a target are left out.
+    objective
+        What probes of these rows are trained for.
     n_labels
-        Size of the vocabulary. A class that no training row has gets the logit `UNSEEN_LOGIT`, as in a probe.
+        Size of the vocabulary. A class that no training row has gets the logit of an unseen label, as in a probe.
 
     Returns
     -------
     float
         Averaged over rows (and labels), like `cross_entropy`; a probe that is worse has learned nothing that helps.
     """
-    learned, asked = train.target, valid.target
-    if objective == "multiclass":
-        counts = np.bincount(learned[learned >= 0], minlength=n_labels).astype(np.float64)
-        with np.errstate(divide="ignore"):
-            logits = np.where(counts > 0, np.log(counts / counts.sum()), UNSEEN_LOGIT)
-        return float(-logits[asked[asked >= 0]].mean())
-    with np.errstate(divide="ignore"):
-        logits = np.clip(logit(learned.mean(axis=0, dtype=np.float64)), UNSEEN_LOGIT, -UNSEEN_LOGIT)
-    return float(-(asked * log_expit(logits) + (1 - asked) * log_expit(-logits)).mean())
+    logits = objective.constant(_with_target(train, objective), n_labels)
+    asked = _with_target(valid, objective)
+    return objective.loss(np.broadcast_to(logits, (len(asked), n_labels)), asked) / asked.size
+
+
+def _with_target(examples: Examples, objective: Objective) -> Target:
+    known = objective.known(examples.target)
+    return examples.target if known is None else examples.target[known]
 
 
 def cross_entropy(probe: Probe, examples: Examples, objective: Objective) -> float:
-    """Average the negative log-likelihood of the targets, over rows (and labels); rows of -1 are left out."""
-    known = examples.known
-    target = examples.target if known is None else examples.target[known]
+    """Return the negative log-likelihood of the targets, averaged over rows (and labels).
+
+    Parameters
+    ----------
+    probe
+        The probe that predicts them.
+    examples
+        Rows and targets; rows without a target are left out.
+    objective
+        What the probe is trained for.
+    """
+    target = _with_target(examples, objective)
     total, position = 0.0, 0
-    for features in in_chunks(examples.parts, known):
+    for features in in_chunks(examples.parts, objective.known(examples.target)):
         logits = probe.logits(features).astype(np.float64)
-        own = target[position : position + len(features)]
+        total += objective.loss(logits, target[position : position + len(features)])
         position += len(features)
-        if objective == "multiclass":
-            total -= log_softmax(logits, axis=1)[np.arange(len(own)), own].sum()
-        else:
-            total -= (own * log_expit(logits) + (1 - own) * log_expit(-logits)).sum()
     return float(total / target.size)

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64
-from torch.nn import functional
 
-from mirbench.domain import Objective
 from mirbench.probes.linear import Examples, Features, Probe
+from mirbench.probes.objectives import Objective
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam, torch's
 NORM_MOMENTUM, NORM_EPSILON = 0.1, 1e-5  # of batch normalisation, torch's
@@ -120,9 +119,7 @@ def train(
 
 
 def _loaded(examples: Examples, objective: Objective, device: str) -> tuple[torch.Tensor, torch.Tensor]:
-    rows, target = np.concatenate(list(examples.parts)), examples.target
-    if examples.known is not None:
-        rows, target = rows[examples.known], target[examples.known]
+    rows, target = examples.together(objective)
     return torch.from_numpy(rows).to(device), torch.from_numpy(target).to(device)
 
 
@@ -137,13 +134,6 @@ def _batches(orders: Sequence[torch.Generator], n_rows: int, recipe: Recipe) -> 
     return list(torch.stack(drawn).split(recipe.batch_size, dim=1))
 
 
-def _losses(logits: Values, target: torch.Tensor, objective: Objective) -> Float32[torch.Tensor, "cell row"]:
-    if objective == "multiclass":
-        return functional.cross_entropy(logits.transpose(1, 2), target, reduction="none")
-    each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    return each.mean(dim=2)
-
-
 Maps = list[tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -156,7 +146,7 @@ def _cross_entropy(maps: Maps, rows: torch.Tensor, target: torch.Tensor, objecti
         own = target[None, start : start + ROWS_AT_ONCE]
         for i, (weight, bias) in enumerate(maps):
             values = torch.baddbmm(bias, values.relu() if i else values, weight)
-        total += _losses(values, own.expand(n_cells, *own.shape[1:]), objective).sum(dim=1)
+        total += objective.losses(values, own.expand(n_cells, *own.shape[1:])).sum(dim=1)
     return total / len(rows)
 
 
@@ -182,7 +172,7 @@ class _Network:
 
     def learn(self, rows: Values, target: torch.Tensor, objective: Objective, rates: PerCell) -> None:
         """Take one step of Adam."""
-        loss = _losses(self._forward(rows), target, objective).mean(dim=1).sum()
+        loss = objective.losses(self._forward(rows), target).mean(dim=1).sum()
         gradients = torch.autograd.grad(loss, self._parameters)
         self._n_steps += 1
         with torch.no_grad():

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from mirbench.domain import Objective
 from mirbench.probes.linear import STRENGTHS, Examples, Features, LinearFit, LinearProbe, Probe, cross_entropy
 from mirbench.probes.networks import Cell, Recipe, train
+from mirbench.probes.objectives import Objective
 from mirbench.probes.rows import inverse_deviations
 
 PATIENCE = 2  # strengths in a row that are worse on validation, after which no weaker regularisation is tried
@@ -57,7 +57,7 @@ class Candidate:
     origin: "weakref.ref[LinearFit] | None" = None
 
 
-class Protocol(ABC):
+class ProbeProtocol(ABC):
     """How probes are fitted.
 
     Attributes
@@ -85,7 +85,7 @@ class Protocol(ABC):
         return chosen.probe
 
 
-class Convex(Protocol):
+class Convex(ProbeProtocol):
     """A linear probe at the optimum of a convex problem, for every strength of a grid (see `mirbench.probes.linear`).
 
     Strengths are tried from the strongest regularisation to the weakest, until two in a row are worse on validation
@@ -105,7 +105,7 @@ class Convex(Protocol):
         self._last: LinearFit | None = None  # its rows and their Hessian: most encoders have one layer
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
-        """See `Protocol`."""
+        """See `ProbeProtocol`."""
         lowest, n_worse = math.inf, 0
         self._last = None  # before the next takes its memory
         self._last = _fit(problem, problem.train)
@@ -123,7 +123,7 @@ class Convex(Protocol):
         return (f"{edges[setting]} of the grid",) if setting in edges else ()
 
     def finished(self, problem: Problem, chosen: Candidate) -> Probe:
-        """See `Protocol`."""
+        """See `ProbeProtocol`."""
         assert isinstance(chosen.probe, LinearProbe)
         fit = None if self._refit or chosen.origin is None else chosen.origin()
         self._last = None
@@ -136,7 +136,7 @@ def _fit(problem: Problem, rows: Examples) -> LinearFit:
     return LinearFit(rows, problem.objective, problem.n_labels, problem.memory, problem.device)
 
 
-class Trained(Protocol):
+class Trained(ProbeProtocol):
     """Networks trained by gradient descent, repeated with several seeds.
 
     Parameters
@@ -161,7 +161,7 @@ class Trained(Protocol):
         return [Cell(seed, cell.learning_rate, cell.hidden, cell.initial) for cell in chosen]
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
-        """See `Protocol`."""
+        """See `ProbeProtocol`."""
         cells = sorted(
             (cell for seed in range(self.n_seeds) for cell in self.cells(seed)), key=lambda cell: cell.hidden
         )
@@ -190,40 +190,32 @@ class NeighbourProbe(Probe):
         rows = _directions((np.atleast_2d(features) - self.mean) * self.scale)
         nearest = np.argpartition(-rows @ self.rows.T, self.n_neighbours - 1, axis=1)[:, : self.n_neighbours]
         votes = self.votes[nearest].sum(axis=1)
-        if self.objective == "multiclass":
-            n_labels = votes.shape[1]
-            logits = np.log((votes + 1 / n_labels) / (self.n_neighbours + 1))
-        else:
-            logits = np.log((votes + 0.5) / (self.n_neighbours - votes + 0.5))
-        return np.asarray(logits.reshape(*features.shape[:-1], -1), dtype=np.float32)
+        return self.objective.elected(votes, self.n_neighbours).reshape(*features.shape[:-1], -1)
 
 
 def _directions(rows: Float32[np.ndarray, "row dim"]) -> Float32[np.ndarray, "row dim"]:
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
 
 
-class Neighbours(Protocol):
+class Neighbours(ProbeProtocol):
     """The nearest training rows, standardised, by cosine; how many is chosen on validation."""
 
     name, setting = "knn", "neighbours"
     grid = (1, 3, 5, 10, 20, 50)
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
-        """See `Protocol`."""
-        rows, target = np.concatenate(list(problem.train.parts)), problem.train.target
-        if problem.train.known is not None:
-            rows, target = rows[problem.train.known], target[problem.train.known]
+        """See `ProbeProtocol`."""
+        rows, target = problem.train.together(problem.objective)
         mean = rows.mean(axis=0)
         scale = inverse_deviations(rows.std(axis=0, dtype=np.float64), mean.astype(np.float64)).astype(np.float32)
-        is_single = problem.objective == "multiclass"
-        votes = np.eye(problem.n_labels, dtype=np.float32)[target] if is_single else target.astype(np.float32)
+        votes = problem.objective.votes(target, problem.n_labels)
         rows = _directions((rows - mean) * scale)
         for n_neighbours in (n for n in self.grid if n <= len(rows)):
             probe = NeighbourProbe(rows, votes, mean, scale, n_neighbours, problem.objective)
             yield Candidate(0, n_neighbours, cross_entropy(probe, problem.valid, problem.objective), probe)
 
 
-PROTOCOLS: dict[str, Protocol] = {
+PROTOCOLS: dict[str, ProbeProtocol] = {
     protocol.name: protocol
     for protocol in (
         Convex(),

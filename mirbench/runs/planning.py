@@ -1,141 +1,15 @@
-"""What a run is to do: encoders, tasks and data sets, as the user names them."""
+"""Make plans: look encoders, tasks and data sets up, as the user names them, and pair them."""
 
-import os
-import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 
 from mirbench.data.csv import CsvDataset
-from mirbench.domain import Dataset, Task
-from mirbench.encoders.precision import vary
-from mirbench.encoders.references import find_encoder
+from mirbench.domain import Dataset
+from mirbench.encoders.references import find_reference
 from mirbench.errors import MirbenchError, MissingDataError, UsageError
-from mirbench.evaluation.evaluate import Fitting
+from mirbench.plan import Job, Plan, Settings
 from mirbench.plugins import Catalog, Plugins
-from mirbench.probes.linear import MEMORY
-from mirbench.probes.protocols import PROTOCOLS
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
-
-Source = tuple[str, str]  # task and data set
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What a run is told besides its encoders, tasks and data sets.
-
-    Attributes
-    ----------
-    home
-        Where data and features are kept.
-    out
-        Where `records/` lies.
-    seed
-        Of the bootstrap and of training subsets; nothing else in the standard protocol is random.
-    protocol
-        Name of how probes are fitted and chosen.
-    train_fractions
-        Shares of the training clips, each of which is evaluated.
-    memory
-        In bytes: what the training rows of a probe may take.
-    store_limit
-        In bytes: what stored features may take, beside those of the encoder at work; None for no limit.
-    precision, compiled
-        How networks run, see `mirbench.encoders.precision`.
-    fresh
-        Whether jobs that are finished are done again.
-    keeps
-        Whether features and finished jobs are kept for later runs.
-    trust_remote_code
-        Whether code that lies beside weights may run.
-    options
-        Of tasks, by name; each task takes those that it has.
-    """
-
-    home: Path
-    out: Path
-    device: str = "cpu"
-    workers: int = 2
-    batch_size: int = 16
-    seed: int = 0
-    protocol: str = "convex"
-    train_fractions: tuple[float, ...] = (1.0,)
-    memory: float = MEMORY
-    store_limit: float | None = None
-    size: str = "default"
-    precision: str = "fp32"
-    compiled: bool = False
-    fresh: bool = False
-    keeps: bool = True
-    trust_remote_code: bool = False
-    options: Mapping[str, str] = field(default_factory=dict)
-
-    def fittings(self) -> list[Fitting]:
-        """How probes are fitted, for each share of the training clips."""
-        return [
-            Fitting(PROTOCOLS[self.protocol], self.seed, fraction, self.memory, self.device, self.workers)
-            for fraction in self.train_fractions
-        ]
-
-    def request(self, task: TaskSpec) -> DatasetRequest:
-        """What a data set is asked for."""
-        return DatasetRequest(task=task.name, size=self.size, home=self.home, workers=self.workers)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One encoder on one task of one data set.
-
-    Attributes
-    ----------
-    options
-        Of the task, where they are not its defaults.
-    reference
-        How the user named the encoder.
-    """
-
-    encoder: EncoderSpec
-    task: TaskSpec
-    dataset: DatasetSpec
-    options: tuple[tuple[str, str], ...] = ()
-    reference: str = ""
-
-    @property
-    def source(self) -> Source:
-        """What tells its references from those of other jobs."""
-        return self.task.name, self.dataset.name
-
-    def load_task(self) -> Task:
-        """Load the task as the user wants it."""
-        return self.task.load(**dict(self.options))
-
-    def __str__(self) -> str:
-        return f"{self.encoder.name} on {self.task.name} ({self.dataset.name})"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All jobs of a run.
-
-    Attributes
-    ----------
-    absent
-        Why data sets or encoders are left out, where all are asked for and some are not on this machine.
-    csv
-        The user's own file, in place of data sets.
-    """
-
-    jobs: tuple[Job, ...]
-    settings: Settings
-    absent: Mapping[str, str] = field(default_factory=dict)
-    csv: Path | None = None
-
-    @cached_property
-    def run(self) -> str:
-        """A name for the run: date, host and process."""
-        return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{socket.gethostname()}-{os.getpid()}"
 
 
 def make_plan(
@@ -164,17 +38,18 @@ def make_plan(
     """
     task_specs = [plugins.tasks[name] for name in _expand(tasks, plugins.tasks.names)]
     absent: dict[str, str] = {}
-    references = _expand(encoders, _with_weights(plugins.encoders, absent) if "all" in encoders else [])
-    encoder_specs = [
-        vary(
-            find_encoder(plugins.encoders, reference, settings.home, trust_remote_code=settings.trust_remote_code),
-            settings.precision,
-            compiled=settings.compiled,
+    references = [
+        find_reference(
+            plugins.encoders,
+            text,
+            settings.home,
+            trust_remote_code=settings.trust_remote_code,
+            precision=settings.precision,
         )
-        for reference in references
+        for text in _expand(encoders, _with_weights(plugins.encoders, absent) if "all" in encoders else [])
     ]
-    _require_different_names(encoder_specs)
-    if not task_specs or not encoder_specs:
+    _require_different_names([reference.name for reference in references])
+    if not task_specs or not references:
         raise UsageError("nothing to do: name at least one encoder and one task")
     if csv is not None and datasets:
         raise UsageError("--data and --dataset exclude each other")
@@ -191,19 +66,14 @@ def make_plan(
             chosen = _datasets_of(plugins, task, datasets, is_every_task)
             require_size(chosen, settings.size)
         sources += [(task, dataset) for dataset in chosen]
-    jobs = [
-        Job(encoder, task, dataset, options[task.name], reference)
-        for encoder, reference in zip(encoder_specs, references, strict=True)
-        for task, dataset in sources
-    ]
+    jobs = [Job(reference, task, dataset, options[task.name]) for reference in references for task, dataset in sources]
     if not jobs:
         raise UsageError("nothing to do: none of the data sets has references for these tasks")
     return Plan(tuple(jobs), settings, absent, csv)
 
 
-def _require_different_names(encoders: Sequence[EncoderSpec]) -> None:
+def _require_different_names(names: Sequence[str]) -> None:
     """Refuse two encoders that tables could not tell apart: other weights are shown by the name of their file."""
-    names = [spec.name for spec in encoders]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"two encoders would be called {name!r}; rename one of the files, or run them apart")

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirbench.domain import Result
-from mirbench.encoders.precision import suffix
-from mirbench.encoders.references import is_named_elsewhere
+from mirbench.encoders.references import is_named_elsewhere, suffix
 from mirbench.errors import MirbenchError, UsageError
 from mirbench.hookspecs import hookimpl
+from mirbench.plan import Settings
 from mirbench.plugins import Plugins
 from mirbench.results.records import as_line, read_records, record_id
-from mirbench.runs.planning import Settings, make_plan
+from mirbench.runs.planning import make_plan
 from mirbench.runs.run import run
 
 TOLERANCE = 1e-9  # absolute, of metrics that lie in [0, 1]
@@ -106,7 +106,7 @@ def trusted_encoder(recorded: Result, checkpoint: str | None = None, *, is_trust
     UsageError
         If the record is not trusted and names weights or code.
     """
-    reference = recorded.encoder.removesuffix(suffix(*_variant(recorded)))
+    reference = recorded.encoder.removesuffix(suffix(precision_of(recorded)))
     name = reference.partition("@")[0]
     named_by_record = name if checkpoint else reference
     if is_named_elsewhere(named_by_record) and not is_trusted:
@@ -119,9 +119,9 @@ def trusted_encoder(recorded: Result, checkpoint: str | None = None, *, is_trust
     return f"{name}@{checkpoint}" if checkpoint else reference
 
 
-def _variant(recorded: Result) -> tuple[str, bool]:
-    """Return the precision of a record's encoder, and whether it was compiled."""
-    return str(recorded.extraction.get("precision", "fp32")), bool(recorded.extraction.get("compiled", False))
+def precision_of(recorded: Result) -> str:
+    """Return the precision of a record's encoder."""
+    return str(recorded.extraction.get("precision", "fp32"))
 
 
 def reproduce(
@@ -143,7 +143,6 @@ def reproduce(
     MirbenchError
         If it cannot be run here.
     """
-    precision, compiled = _variant(recorded)
     own = replace(
         settings,
         size=recorded.size,
@@ -151,8 +150,7 @@ def reproduce(
         protocol=recorded.protocol,
         train_fractions=(recorded.train_fraction,),
         options=dict(recorded.options),
-        precision=precision,
-        compiled=compiled,
+        precision=precision_of(recorded),
         fresh=True,
     )
     datasets: Sequence[str] = () if csv else (recorded.dataset,)

@@ -21,7 +21,7 @@ from mirbench.testing.task_checks import TASK_CHECKS, with_labels
 
 if TYPE_CHECKING:
     from mirbench.domain import Task
-    from mirbench.features.extract import Region
+    from mirbench.features.region import Region
     from mirbench.features.store import FeatureStore
 
 __all__ = ["Check", "CheckFailed", "checks_of", "parametrize_with_checks"]

@@ -7,8 +7,8 @@ from jaxtyping import Float32, Float64
 
 from mirbench.domain import Audio, Encoder, Features
 from mirbench.errors import EncoderError
-from mirbench.features.extract import Region
 from mirbench.features.recheck import require_same
+from mirbench.features.region import Region
 from mirbench.features.store import FeatureStore
 from mirbench.specs import EncoderSpec
 from mirbench.testing.checks import CheckFailed, require

@@ -14,7 +14,7 @@ from jaxtyping import Float16
 
 from mirbench.data import audio
 from mirbench.errors import AudioError, TrainingError, of_system
-from mirbench.features.extract import Region
+from mirbench.features.region import Region
 from mirbench.files import content_hash, sweep, write_atomically
 from mirbench.processes import process_pool
 from mirbench.progress import Progress

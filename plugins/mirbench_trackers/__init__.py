@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mirbench.domain import Result
-    from mirbench.runs.planning import Plan
+    from mirbench.plan import Plan
     from mirbench_trackers.trackers import Tracker
 
 EVENTS, MLFLOW = "MIRBENCH_EVENTS", "MIRBENCH_MLFLOW"

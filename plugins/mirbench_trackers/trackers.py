@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mirbench.domain import Result
+from mirbench.plan import Plan
 from mirbench.results.leaderboard import data_of, specials_of
 from mirbench.results.records import append, as_json, record_id
-from mirbench.runs.planning import Plan
 
 EXPERIMENT = "mirbench"
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from mirbench.domain import Answer, Dataset, Metric, SetMetric
+from mirbench.domain import Dataset, Metric, Prediction, SetMetric
 from mirbench.evaluation.decoders import sigmoid
 from mirbench.evaluation.multilabel import VectorTask, f1, ranking_metrics, resampled_f1
 
@@ -56,7 +56,7 @@ class AnuranTask(VectorTask):
         """Take species and groups of a data set."""
         return AnuranTask(dataset.labels, dataset.label_groups or _by_frequency(dataset))
 
-    def tuned(self, examples: Sequence[Answer]) -> "AnuranTask":
+    def tuned(self, examples: Sequence[Prediction]) -> "AnuranTask":
         """Choose the threshold of each species with the highest F1; 0.5 for those that validation does not have."""
         truth = np.stack([example.reference for example in examples]) > 0.5
         scores = sigmoid(np.stack([example.logits for example in examples]))

@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from mirbench.data.annotations import read_times
-from mirbench.domain import Answer, ClipMetric, Task
+from mirbench.domain import ClipMetric, Prediction, Task
 from mirbench.evaluation.decoders import pick_peaks, sigmoid
 from mirbench_beat.bar_pointer import track_beats
 
@@ -171,7 +171,7 @@ class BeatTask(Task):
             return track_beats(activation, times)
         return pick_peaks(activation, times, self.threshold, DISTANCE)
 
-    def tuned(self, examples: Sequence[Answer]) -> "BeatTask":
+    def tuned(self, examples: Sequence[Prediction]) -> "BeatTask":
         """Choose the threshold with the highest F-measure."""
         if self.decoder_name == "dbn":
             return self

@@ -32,7 +32,7 @@ from jaxtyping import Float32, Float64, Int64
 from scipy.special import log_softmax
 
 from mirbench.data.annotations import read_intervals, refuse_overlap
-from mirbench.domain import SHORTEST_PART, Answer, ClipMetric, Confusion, LabelledIntervals, Task
+from mirbench.domain import SHORTEST_PART, ClipMetric, Confusion, LabelledIntervals, Prediction, Task
 from mirbench.evaluation.decoders import as_intervals, viterbi
 
 ROOTS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -201,7 +201,7 @@ class ChordTask(Task):
         path = viterbi(log_softmax(logits.astype(np.float64), axis=1), self.stay)
         return as_intervals(path, times, duration, self.labels)
 
-    def tuned(self, examples: Sequence[Answer]) -> "ChordTask":
+    def tuned(self, examples: Sequence[Prediction]) -> "ChordTask":
         """Choose the probability of staying with the highest share of right time."""
 
         def accuracy(stay: float) -> float:

@@ -37,7 +37,7 @@ from jaxtyping import Float32, Float64
 from scipy.ndimage import median_filter
 
 from mirbench.data.annotations import read_intervals
-from mirbench.domain import Answer, Dataset, LabelledIntervals, Task
+from mirbench.domain import Dataset, LabelledIntervals, Prediction, Task
 from mirbench.evaluation.decoders import sigmoid
 from mirbench_hospital.metrics import SEGMENT, DetectedEvents, event_metrics
 
@@ -114,7 +114,7 @@ class HospitalTask(Task):
         presence = filtered.max(axis=0).astype(np.float32)
         return DetectedEvents(intervals, tuple(event[2] for event in found), presence, float(duration))
 
-    def tuned(self, examples: Sequence[Answer]) -> "HospitalTask":
+    def tuned(self, examples: Sequence[Prediction]) -> "HospitalTask":
         """Choose filter and threshold of each label with the highest segment-based F1."""
         probabilities = [sigmoid(example.logits) for example in examples]
         references = [self.target(example.reference, example.times) for example in examples]

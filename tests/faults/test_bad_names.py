@@ -209,5 +209,5 @@ def test_nan_does_not_come_back(record_of):
 
 @pytest.mark.parametrize("name", ["mfcc", "vit1d@random"])
 def test_the_precision_is_no_part_of_what_a_record_names(record_of, name):
-    path = record_of(encoder=f"{name}+bf16+compiled", extraction={"precision": "bf16", "compiled": True})
+    path = record_of(encoder=f"{name}+bf16", extraction={"precision": "bf16"})
     assert reproduce.trusted_encoder(read_records(path)[0]) == name

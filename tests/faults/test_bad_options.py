@@ -8,7 +8,8 @@ import pytest
 from mirbench.cli.main import cli
 from mirbench.cli.options import NamedPath
 from mirbench.errors import UsageError
-from mirbench.features.store import FeatureKey, FeatureStore
+from mirbench.features.region import FeatureKey
+from mirbench.features.store import FeatureStore
 
 NUMBERS = [
     ("memory nan", lambda world: world.run("key", "mfcc", "--memory", "nan")),

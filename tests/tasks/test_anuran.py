@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mirbench import Clip, Dataset
-from mirbench.domain import Answer
+from mirbench.domain import Prediction
 from mirbench_anuran.task import AnuranTask
 
 SPECIES = tuple("abcdefghijklmnopqrstu")
@@ -25,7 +25,7 @@ class Pond(Dataset):
 
 def answer(reference, probabilities):
     odds = np.array(probabilities) / (1 - np.array(probabilities))
-    return Answer(np.array(reference, np.float32), np.log(odds).astype(np.float32), np.zeros(1), 3.0)
+    return Prediction(np.array(reference, np.float32), np.log(odds).astype(np.float32), np.zeros(1), 3.0)
 
 
 def test_groups_are_those_of_the_data_set_or_follow_the_number_of_training_clips():

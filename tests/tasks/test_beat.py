@@ -6,7 +6,7 @@ import mir_eval
 import numpy as np
 import pytest
 
-from mirbench.domain import Answer
+from mirbench.domain import Prediction
 from mirbench_beat.task import BeatTask
 
 TASK = BeatTask()
@@ -45,7 +45,7 @@ def test_targets_are_widened_by_one_frame():
 def test_the_threshold_is_tuned_on_what_it_is_given():
     times = np.arange(1000) / 50
     logits = 2 * TASK.target(BEATS, times) - 3  # the highest activation is 0.27
-    tuned = TASK.tuned([Answer(BEATS, logits, times, 20.0)])
+    tuned = TASK.tuned([Prediction(BEATS, logits, times, 20.0)])
     assert tuned.threshold <= 0.27
     assert SCORES["f_measure"](BEATS, tuned.decode(logits, times, 20.0)) == 1.0
     assert tuned.decoder["threshold"] == tuned.threshold

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mirbench import TaskSpec
-from mirbench.domain import Answer, LabelledIntervals
+from mirbench.domain import LabelledIntervals, Prediction
 from mirbench.testing import checks_of
 from mirbench_chord.task import COMPARISONS, ChordTask, class_of, compare, labels_of
 
@@ -97,7 +97,7 @@ def test_the_chain_is_tuned_on_what_it_is_given():
     logits = 2 * np.eye(25, dtype=np.float32)[TASK.target(reference, times)]
     logits[::7] = np.random.default_rng(0).permutation(logits[::7], axis=0)
     logits[3::7, 5] += 4  # a wrong label flickers
-    tuned = TASK.tuned([Answer(reference, logits, times, 20.0)])
+    tuned = TASK.tuned([Prediction(reference, logits, times, 20.0)])
     assert tuned.decoder["stay"] == tuned.stay
     assert tuned.decode(logits, times, 20.0).labels == ("C:maj", "G:maj")
 

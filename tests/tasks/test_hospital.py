@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mirbench.domain import Answer, LabelledIntervals
+from mirbench.domain import LabelledIntervals, Prediction
 from mirbench_hospital import metrics
 from mirbench_hospital.task import HospitalTask, Rule
 
@@ -106,7 +106,7 @@ def test_filter_and_threshold_are_tuned_for_each_label():
         logits[target[:, 0] > 0, 0] = 3
         logits[random.integers(0, 500, 60), 0] = 3  # single frames
         logits[target[:, 1] > 0, 1] = -1
-        answers.append(Answer(reference, logits, TIMES, 10.0))
+        answers.append(Prediction(reference, logits, TIMES, 10.0))
     tuned = TASK.tuned(answers)
     assert tuned.rules[0].seconds >= 0.1
     assert tuned.rules[1].threshold < 0.27
