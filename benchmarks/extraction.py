@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mirbench.cli.options import find_device, find_home
+from mirbench.cli.options import find_device
 from mirbench.data import audio
 from mirbench.data.csv import CsvDataset
 from mirbench.domain import Audio, Clip, Encoder
 from mirbench.encoders.references import find_encoder
+from mirbench.files import find_home
 from mirbench.plugins import Plugins
 from mirbench.runs.planning import load_dataset
 from mirbench.specs import DatasetRequest

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mirbench.cli.options import find_home
 from mirbench.data import audio
 from mirbench.data.csv import CsvDataset
 from mirbench.evaluation.bootstrap import score
+from mirbench.files import find_home
 from mirbench.plugins import Plugins
 from mirbench.progress import Progress
 from mirbench.runs.planning import load_dataset

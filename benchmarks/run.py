@@ -46,7 +46,6 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from mirbench.cli.options import find_home
 from mirbench.data import audio
 from mirbench.data.csv import CsvDataset
 from mirbench.domain import Clip, Encoder
@@ -55,6 +54,7 @@ from mirbench.encoders.windows import WindowedEncoder
 from mirbench.features.extract import extract
 from mirbench.features.region import Region
 from mirbench.features.store import FeatureStore
+from mirbench.files import find_home
 from mirbench.plugins import Plugins
 from mirbench.probes.linear import SEARCH_TOLERANCE, STRENGTHS, Examples, LinearFit, cross_entropy
 from mirbench.probes.objectives import OBJECTIVES, Objective

@@ -1,6 +1,7 @@
-"""mirbench: what does a frozen audio encoder hear?
+"""mirbench: what do frozen audio encoders represent?
 
-The names that plugins need. They are imported when first used, so that offering a plugin stays light.
+The names that plugins need, and the Python API: `run`, `leaderboard`, `compare` and `encoder`. They are imported when
+first used, so that offering a plugin stays light.
 """
 
 from importlib import import_module
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from mirbench.encoders.fingerprint import fingerprint
     from mirbench.encoders.windows import WindowedEncoder, WindowFeatures
     from mirbench.evaluation.multilabel import VectorTask
+    from mirbench.runs.api import compare, encoder, leaderboard, run
 
 __version__ = "0.1.0"
 
@@ -40,11 +42,16 @@ __all__ = [
     "VectorTask",
     "WindowFeatures",
     "WindowedEncoder",
+    "compare",
+    "encoder",
     "fingerprint",
     "hookimpl",
+    "leaderboard",
+    "run",
 ]
 
 _LATE = {
+    **dict.fromkeys(("compare", "encoder", "leaderboard", "run"), "mirbench.runs.api"),
     "fingerprint": "mirbench.encoders.fingerprint",
     "VectorTask": "mirbench.evaluation.multilabel",
     "WindowedEncoder": "mirbench.encoders.windows",

@@ -75,3 +75,14 @@ def content_hash(path: Path) -> str:
 def _hash_file(path: Path, size: int, mtime_ns: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def find_home(given: Path | None = None) -> Path:
+    """Return the folder of data and features: the given one, else MIRBENCH_HOME, else one in the user's cache."""
+    if given is not None:
+        return given
+    if os.environ.get("MIRBENCH_HOME"):
+        return Path(os.environ["MIRBENCH_HOME"])
+    from platformdirs import user_cache_path
+
+    return user_cache_path("mirbench")

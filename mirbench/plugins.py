@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import click
 
 GROUP = "mirbench"
+HERE = "this process"  # origin of specs that are offered without a plugin
 SEPARATORS = " ,@:"  # of names on the command line; of encoders, from weights and members of a family
 S = TypeVar("S", bound=Spec)
 
@@ -158,6 +159,29 @@ class Plugins:
             self._attempt(origin, partial(_add_commands, implementation, reserved, found))
         return found
 
+    def offer(self, spec: Spec) -> str:
+        """Offer an encoder, a task or a data set in this process alone; return its name.
+
+        A spec that was offered before under the same name is replaced.
+
+        Raises
+        ------
+        PluginError
+            If the name cannot be used, or a plugin offers it.
+        """
+        kinds: dict[type[Spec], Any] = {
+            EncoderSpec: self._encoders,
+            TaskSpec: self._tasks,
+            DatasetSpec: self._datasets,
+        }
+        found = kinds[type(spec)]
+        if any(other.name == spec.name and origin != HERE for other, origin in found):
+            raise PluginError(f"{spec.name!r} is offered by a plugin; choose another name")
+        found[:] = [pair for pair in found if pair[0].name != spec.name]
+        _require_usable(spec)
+        found.append((_gated(spec), HERE))
+        return spec.name
+
     def observe(self, observer: object) -> None:
         """Register an observer of runs and results."""
         self.manager.register(observer)
@@ -219,11 +243,15 @@ def _add_offers(implementation: Any, kind: type[S], found: list[tuple[S, str]]) 
             raise PluginError(
                 f"{implementation.function.__name__} yields a {type(spec).__name__}; expected {kind.__name__}"
             )
-        _require_name(spec)
-        if not callable(spec.load):
-            raise PluginError(f"{spec.name!r}: load is a {type(spec.load).__name__}; expected a function")
+        _require_usable(spec)
     origin = getattr(implementation.plugin, "__name__", implementation.plugin_name)
     found += [(_gated(spec), origin) for spec in specs]
+
+
+def _require_usable(spec: Spec) -> None:
+    _require_name(spec)
+    if not callable(spec.load):
+        raise PluginError(f"{spec.name!r}: load is a {type(spec.load).__name__}; expected a function")
 
 
 def _require_name(spec: Spec) -> None:

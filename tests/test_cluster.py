@@ -24,7 +24,9 @@ from mirbench.runs.cluster import run_on_cluster
 PLUGIN = '''
 import os, time
 import numpy as np
-from mirbench import Encoder, EncoderSpec, Features, cluster, hookimpl, store
+from mirbench import Encoder, EncoderSpec, Features, hookimpl
+from mirbench.features import store
+from mirbench.runs import cluster
 
 store.SHARD_SECONDS = 0.0
 cluster.CLIPS_PER_TASK = 3

@@ -89,13 +89,14 @@ def test_the_test_split_is_not_read_before_the_choice(recordings, home, monkeypa
 
 def test_weaker_strengths_are_tried_until_two_in_a_row_are_worse(monkeypatch):
     """Losses by hand: 5 4 6 3 7 8 0; the last one is never seen."""
-    from mirbench.probes.linear import protocols
+    from mirbench.probes import protocols
+    from mirbench.probes.objectives import OBJECTIVES
 
     random = np.random.default_rng(0)
     examples = Examples([random.standard_normal((20, 3)).astype(np.float32)], np.arange(20) % 2)
     losses = iter([5.0, 4.0, 6.0, 3.0, 7.0, 8.0, 0.0])
     monkeypatch.setattr(protocols, "cross_entropy", lambda *arguments: next(losses))
-    problem = protocols.Problem(examples, examples, "multiclass", 2, memory=1e9)
+    problem = protocols.Problem(examples, examples, OBJECTIVES["multiclass"], 2, memory=1e9)
     assert [candidate.loss for candidate in protocols.Convex().candidates(problem)] == [5, 4, 6, 3, 7, 8]
 
 

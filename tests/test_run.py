@@ -22,7 +22,8 @@ from mirbench.runs.run import run
 PLUGIN = '''
 import os, time
 import numpy as np
-from mirbench import Encoder, EncoderSpec, Features, hookimpl, store
+from mirbench import Encoder, EncoderSpec, Features, hookimpl
+from mirbench.features import store
 
 store.SHARD_SECONDS = 0.2
 

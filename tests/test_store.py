@@ -149,7 +149,7 @@ def test_a_kill_leaves_no_file_that_is_not_whole(tmp_path):
     """A process writes shard after shard and is killed at any moment; all that is listed can be read."""
     script = (
         "import sys, numpy as np\nfrom dataclasses import replace\nfrom pathlib import Path\n"
-        "from mirbench import store\nstore.SHARD_BYTES = 200_000\n"
+        "from mirbench.features import store\nstore.SHARD_BYTES = 200_000\n"
         "key = store.FeatureKey('f' * 16, 'a' * 64, 0.0, None, 'frames')\n"
         "with store.FeatureStore(Path(sys.argv[1])).writer('f' * 16, 'e') as writer:\n"
         "    for i in range(100_000):\n"

@@ -1,7 +1,6 @@
 """The commands that draw."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from mirbench.cli.console import echo, report_problems
-from mirbench.cli.options import find_device, find_home, home_option, names, plugin_option, workers_option
+from mirbench.cli.options import Session, names, with_session
 from mirbench.cli.reports import read_all
 from mirbench.errors import UsageError
 from mirbench.files import naming
-from mirbench.plugins import Plugins, plugin_files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,9 +33,7 @@ FORMATS = (".png", ".svg", ".pdf")
 @click.option("--results", type=click.Path(file_okay=False, path_type=Path), default="results", show_default=True)
 @click.option("--checkpoint", metavar="FILE", help="Where the encoder's weights lie, if they were given by name.")
 @click.option("--data", "csv", type=click.Path(path_type=Path), help="The CSV file, if the data are your own.")
-@home_option
-@workers_option
-@plugin_option
+@with_session("home", "workers", "plugins")
 def plot_command(
     kind: str,
     encoders: list[str],
@@ -48,9 +44,7 @@ def plot_command(
     results: Path,
     checkpoint: str | None,
     csv: Path | None,
-    home: Path | None,
-    workers: int | None,
-    plugin_paths: Sequence[Path],
+    session: Session,
 ) -> None:
     """Show what a probe does, from its newest record: what it confuses, how sure it is, one clip over time.
 
@@ -84,18 +78,17 @@ def plot_command(
     from mirbench.plan import Settings
 
     record = found[0]
-    plugins = Plugins(plugin_files(plugin_paths))
-    report_problems(plugins)
+    report_problems(session.plugins)
     settings = Settings(
-        home=find_home(home),
+        home=session.home,
         out=results,
-        device=find_device("auto"),
-        workers=workers or os.cpu_count() or 1,
+        device=session.device,
+        workers=session.workers,
         size=record.size,
         options=dict(record.options),
     )
     encoder = f"{record.encoder.partition('@')[0]}@{checkpoint}" if checkpoint else None
-    save(DRAW[kind](ask_again(record, plugins, settings, encoder, csv), clip), out)
+    save(DRAW[kind](ask_again(record, session.plugins, settings, encoder, csv), clip), out)
 
 
 def _newest(results: "Sequence[Result]") -> "list[Result]":
@@ -124,16 +117,14 @@ def save(figure: "Figure", out: Path) -> None:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR")
 @click.option("--onsets", type=click.Path(path_type=Path), help="A file with a time in seconds on each line.")
 @click.option("--boundaries", type=click.Path(path_type=Path), help="The same, of segments.")
-@home_option
-@plugin_option
+@with_session("home", "plugins")
 def inspect_command(
     file: Path,
     name: str,
     out: Path,
     onsets: Path | None,
     boundaries: Path | None,
-    home: Path | None,
-    plugin_paths: Sequence[Path],
+    session: Session,
 ) -> None:
     """Show what an encoder makes of FILE: which moments are alike, layer by layer, and which it attends to.
 
@@ -148,9 +139,8 @@ def inspect_command(
 
     onset_times = None if onsets is None else read_times(onsets)
     boundary_times = None if boundaries is None else read_times(boundaries)
-    plugins = Plugins(plugin_files(plugin_paths))
-    report_problems(plugins)
-    encoder = find_encoder(plugins.encoders, name, find_home(home)).load(find_device("auto"))
+    report_problems(session.plugins)
+    encoder = find_encoder(session.plugins.encoders, name, session.home).load(session.device)
     samples = audio.load(file, encoder.sample_rate, 0.0, None)
     found = inspect(encoder, name, samples)
     measured = {"file": str(file), **numbers(found, onset_times, boundary_times)}

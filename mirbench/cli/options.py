@@ -3,12 +3,16 @@
 import math
 import os
 from collections.abc import Callable, Sequence
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from mirbench.errors import UsageError
+from mirbench.files import find_home
+from mirbench.plugins import Plugins, plugin_files
+from mirbench.specs import DatasetRequest, DatasetSpec, Spec
 
 PROTOCOLS = ("convex", "convex-refit", "sgd", "marble", "hear", "knn")  # of mirbench.protocols
 F = TypeVar("F", bound=Callable[..., Any])
@@ -170,17 +174,6 @@ def workers_option(command: F) -> F:
     )
 
 
-def find_home(given: Path | None) -> Path:
-    """Choose the folder for data and features: --home, MIRBENCH_HOME, or the user's cache."""
-    if given is not None:
-        return given
-    if os.environ.get("MIRBENCH_HOME"):
-        return Path(os.environ["MIRBENCH_HOME"])
-    from platformdirs import user_cache_path
-
-    return user_cache_path("mirbench")
-
-
 def find_device(given: str) -> str:
     """Turn auto into cuda or cpu."""
     if given == "cpu":
@@ -191,3 +184,78 @@ def find_device(given: str) -> str:
     if given == "cuda" and not has_cuda:
         raise UsageError("--device cuda, but torch finds no CUDA device here; use --device cpu")
     return "cuda" if has_cuda else "cpu"
+
+
+class Session:
+    """What a command works with, looked up when it is first asked for.
+
+    Parameters
+    ----------
+    home, plugin_paths, workers, device
+        Values of the options of these names; None where a command has no such option.
+    """
+
+    def __init__(
+        self,
+        home: Path | None = None,
+        plugin_paths: Sequence[Path] = (),
+        workers: int | None = None,
+        device: str = "auto",
+    ) -> None:
+        self._home, self._device = home, device
+        self.files = plugin_files(plugin_paths)
+        self.workers = workers or os.cpu_count() or 1
+
+    @cached_property
+    def home(self) -> Path:
+        """Folder of data and features."""
+        return find_home(self._home)
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        """All plugins of this process."""
+        return Plugins(self.files)
+
+    @cached_property
+    def device(self) -> str:
+        """Device on which networks run."""
+        return find_device(self._device)
+
+    def find(self, name: str, *, trust_remote_code: bool = False) -> Spec:
+        """Look up an encoder (perhaps with other weights, or of a family), a task or a data set."""
+        if "@" in name or ":" in name:
+            from mirbench.encoders.references import find_encoder
+
+            return find_encoder(self.plugins.encoders, name, self.home, trust_remote_code=trust_remote_code)
+        return self.plugins.find(name)
+
+    def request(self, spec: DatasetSpec, size: str) -> DatasetRequest:
+        """Return what a command asks of a data set that serves its first task."""
+        return DatasetRequest(task=spec.tasks[0], size=size, home=self.home, workers=self.workers)
+
+
+device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+PARTS = {"home": home_option, "plugins": plugin_option, "workers": workers_option, "device": device_option}
+
+
+def with_session(*parts: str) -> Callable[[F], F]:
+    """Add the named options (home, plugins, workers, device), and hand their values on as one `session`."""
+
+    def add(command: F) -> F:
+        @wraps(command)
+        def called(
+            *arguments: Any,
+            home: Path | None = None,
+            plugin_paths: Sequence[Path] = (),
+            workers: int | None = None,
+            device: str = "auto",
+            **options: Any,
+        ) -> Any:
+            return command(*arguments, session=Session(home, plugin_paths, workers, device), **options)
+
+        decorated: Any = called
+        for part in reversed(parts):
+            decorated = PARTS[part](decorated)
+        return cast(F, decorated)
+
+    return add

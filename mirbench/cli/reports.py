@@ -1,7 +1,6 @@
 """The commands that turn records into tables, pages and sentences."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mirbench.cli.console import ResultTable, echo, report_problems
-from mirbench.cli.options import F, find_device, find_home, home_option, names, plugin_option, workers_option
+from mirbench.cli.options import F, Session, names, with_session
 from mirbench.errors import MirbenchError, UsageError
 from mirbench.plugins import Plugins, plugin_files
 
@@ -74,7 +73,7 @@ def _chosen(every: "Sequence[Result]", **named: list[str]) -> "list[Result]":
 @_choice("metric", "These metrics instead of the headlines (csv: of all).")
 @_choice("protocol", "These protocols only.")
 @click.option("--published", "with_published", is_flag=True, help="Also show, apart, what others have published.")
-@plugin_option
+@with_session("plugins")
 def leaderboard_command(
     out: Path,
     kind: str,
@@ -84,7 +83,7 @@ def leaderboard_command(
     metrics: list[str],
     protocols: list[str],
     with_published: bool,
-    plugin_paths: Sequence[Path],
+    session: Session,
 ) -> None:
     """Turn OUT/records into OUT/leaderboard.csv, .md, .tex, .html or .json.
 
@@ -101,7 +100,7 @@ def leaderboard_command(
         raise UsageError("--published has no place in --format csv; take md, latex, json or html")
     every = read_all(out)
     results = _chosen(every, tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols)
-    plugins = Plugins(plugin_files(plugin_paths))
+    plugins = session.plugins
     report_problems(plugins)
     path = out / f"leaderboard{'-long' if is_long else ''}.{SUFFIXES[kind]}"
     others = [row for row in published() if not tasks or row["task"] in tasks] if with_published else []
@@ -206,20 +205,14 @@ def compare_command(
     "--trust-record", is_flag=True, help="Load the weights, or import the code, that the record names; read it before."
 )
 @click.option("--data", "csv", type=click.Path(path_type=Path), help="The CSV file, if the data are your own.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@home_option
-@workers_option
-@plugin_option
+@with_session("device", "home", "workers", "plugins")
 def reproduce_command(
     record: str,
     out: Path,
     checkpoint: str | None,
     trust_record: bool,
     csv: Path | None,
-    device: str,
-    home: Path | None,
-    workers: int | None,
-    plugin_paths: Sequence[Path],
+    session: Session,
 ) -> None:
     """Run a RECORD again and compare its number, or print what has changed.
 
@@ -232,11 +225,8 @@ def reproduce_command(
     recorded = find_record(record, out)
     encoder = trusted_encoder(recorded, checkpoint, is_trusted=trust_record)
     echo(f"loading encoder {encoder}", err=True)
-    plugins = Plugins(plugin_files(plugin_paths))
-    settings = Settings(
-        home=find_home(home), out=out, device=find_device(device), workers=workers or os.cpu_count() or 1
-    )
-    found = reproduce(recorded, plugins, settings, encoder, csv)
+    settings = Settings(home=session.home, out=out, device=session.device, workers=session.workers)
+    found = reproduce(recorded, session.plugins, settings, encoder, csv)
     name = f"{recorded.encoder} on {recorded.task} ({recorded.dataset}), {recorded.metric}"
     echo(f"{name}: recorded {recorded.value!r} [{recorded.low!r}, {recorded.high!r}]")
     echo(f"{' ' * len(name)}  now      {found.found.value!r} [{found.found.low!r}, {found.found.high!r}]")

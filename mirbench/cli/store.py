@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mirbench.cli.console import echo
-from mirbench.cli.options import MAX_GIB, Number, find_home, home_option
+from mirbench.cli.options import MAX_GIB, Number, Session, with_session
 from mirbench.errors import MirbenchError
 
 if TYPE_CHECKING:
@@ -24,22 +24,22 @@ def store_group() -> None:
     """List, check and clear stored features."""
 
 
-def _store(home: Path | None) -> "FeatureStore":
+def _store(session: Session) -> "FeatureStore":
     from mirbench.features.store import FeatureStore
 
-    return FeatureStore(find_home(home) / "features")
+    return FeatureStore(session.home / "features")
 
 
 @store_group.command("ls")
-@home_option
-def store_list(home: Path | None) -> None:
+@with_session("home")
+def store_list(session: Session) -> None:
     """List encoders, readouts and clips that are stored, and when they were used last."""
     from tabulate import tabulate
 
     from mirbench.features.shards import Shard
     from mirbench.features.store import readout_of
 
-    store = _store(home)
+    store = _store(session)
     found: dict[tuple[str, str], list[Shard]] = defaultdict(list)
     for path, shard in store.shards():
         if isinstance(shard, Shard):
@@ -61,12 +61,12 @@ def store_list(home: Path | None) -> None:
 
 
 @store_group.command("du")
-@home_option
-def store_usage(home: Path | None) -> None:
+@with_session("home")
+def store_usage(session: Session) -> None:
     """Say how much of the disk the features of each encoder take, largest first."""
     from mirbench.features.store import readout_of
 
-    store = _store(home)
+    store = _store(session)
     sizes: dict[str, int] = defaultdict(int)
     for path, _ in store.shards():
         sizes[path.parents[1].name] += path.stat().st_size
@@ -76,11 +76,11 @@ def store_usage(home: Path | None) -> None:
 
 
 @store_group.command("verify")
-@home_option
-def store_verify(home: Path | None) -> None:
+@with_session("home")
+def store_verify(session: Session) -> None:
     """Read everything, and name what is damaged; 'mirbench store gc' removes it."""
     n_files = n_damaged = 0
-    for path, problem in _checked(_store(home)):
+    for path, problem in _checked(_store(session)):
         n_files += 1
         n_damaged += problem is not None
         if problem is not None:
@@ -94,13 +94,13 @@ def store_verify(home: Path | None) -> None:
 @click.option(
     "--limit", type=Number(min=0, max=MAX_GIB), metavar="GIB", help="Keep what was used last, up to this much."
 )
-@home_option
-def store_clear(limit: float | None, home: Path | None) -> None:
+@with_session("home")
+def store_clear(limit: float | None, session: Session) -> None:
     """Remove damaged files and, beyond a limit, those that were used least recently.
 
     What is removed is computed again when it is needed.
     """
-    store = _store(home)
+    store = _store(session)
     damaged = [path for path, problem in _checked(store) if problem is not None]
     for path in damaged:
         store.drop(path)
@@ -110,8 +110,8 @@ def store_clear(limit: float | None, home: Path | None) -> None:
 
 @store_group.command("purge")
 @click.option("--dataset", "name", metavar="NAME", required=True, help="A data set, or a CSV file without its ending.")
-@home_option
-def store_purge(name: str, home: Path | None) -> None:
+@with_session("home")
+def store_purge(name: str, session: Session) -> None:
     """Remove all stored features and finished jobs of a data set, and what killed runs with --no-store have left.
 
     Results, and the scores of single clips beside them, lie in the folders that 'mirbench run --out' named; they stay.
@@ -120,8 +120,8 @@ def store_purge(name: str, home: Path | None) -> None:
     from mirbench.features.store import UNKEPT
     from mirbench.runs.cache import FinishedJobs
 
-    place = find_home(home)
-    n_files, n_jobs = _store(home).purge(name), FinishedJobs(place / "finished").purge(name)
+    place = session.home
+    n_files, n_jobs = _store(session).purge(name), FinishedJobs(place / "finished").purge(name)
     unkept = sorted(place.glob(f"{UNKEPT}*"))
     for folder in unkept:
         remove(folder)

@@ -110,9 +110,15 @@ class EncoderReference:
             return self.spec.load_named(device, self.member, self.trust_remote_code)
         if self.weights is not None:
             assert self.spec.load_from is not None
-            return self.spec.load_from(
-                device, None if self.weights == RANDOM else find_weights(self.weights, self.home)
-            )
+            path = None if self.weights == RANDOM else find_weights(self.weights, self.home)
+            try:
+                return self.spec.load_from(device, path)
+            except WeightsError as error:
+                if not _is_remote(self.weights):
+                    raise
+                raise WeightsError(
+                    f"{error}; if the download was damaged, remove {path} to download it again"
+                ) from error
         return self.spec.load(device)
 
     def as_spec(self) -> EncoderSpec:

@@ -8,15 +8,20 @@ who is ahead where. Wilcoxon's test would add up differences of metrics that hav
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float64
 
 from mirbench.domain import ClipScores, Result
 from mirbench.errors import UsageError
+from mirbench.results.frames import frame_of
 from mirbench.results.leaderboard import data_of, specials_of
 from mirbench.results.records import record_id
+
+if TYPE_CHECKING:
+    import pandas
 
 LEVEL = 0.05
 FEW_GROUPS = 10  # fewer than that hardly show how much groups differ
@@ -81,6 +86,10 @@ class Comparison:
     n_behind: int
     p: float
     left_out: Mapping[str, str]
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """Return the differences as a pandas data frame, a row a task; needs `pip install pandas`."""
+        return frame_of(asdict(each) for each in self.differences)
 
     def sentences(self) -> list[str]:
         """Say what the numbers allow to be said."""

@@ -17,14 +17,18 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mirbench.domain import Result
 from mirbench.escaping import csv_cell, latex_text, markdown_cell
+from mirbench.results.frames import frame_of
 from mirbench.results.leaderboard import data_of, is_standard, latest, specials_of
 from mirbench.results.records import as_json, record_id
+
+if TYPE_CHECKING:
+    import pandas
 
 SCHEMA = 1
 Column = tuple[str, "Callable[[Row], str]"]
@@ -81,6 +85,16 @@ class Table:
     ranked: tuple[str, ...]
     rows: tuple[Row, ...]
     marks: Mapping[tuple[str, str], int] = field(default_factory=dict)  # 1 for the best of a headline, 2 for the second
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """Return the values as a pandas data frame, a row an encoder; needs `pip install pandas`."""
+        return frame_of(
+            {
+                "encoder": row.encoder,
+                **{column: row.cells[column].value for column in self.columns if column in row.cells},
+            }
+            for row in self.rows
+        )
 
     def shown(self, row: Row, column: str) -> str:
         """Write a number with its interval."""

@@ -6,7 +6,7 @@
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from mirbench.plugins import Plugins, plugin_files
 from mirbench.results.compare import Comparison
 from mirbench.results.compare import compare as compare_results
 from mirbench.results.formats import Table, choose, lay_out
+from mirbench.results.frames import frame_of
 from mirbench.results.leaderboard import is_standard
 from mirbench.results.records import RecordWriter, as_json, read_records, read_scores
 from mirbench.runs.planning import make_plan
@@ -73,26 +74,6 @@ class Results(Sequence[Result]):
         Columns are the fields of a record without the validation curves.
         """
         return frame_of({**as_json(result), "selection": None} for result in self.results).drop(columns="selection")
-
-
-def frame_of(rows: Iterable[Mapping[str, Any]]) -> "pandas.DataFrame":
-    """Return rows as a pandas data frame.
-
-    Parameters
-    ----------
-    rows
-        Values by column.
-
-    Raises
-    ------
-    UsageError
-        If pandas is not installed.
-    """
-    try:
-        import pandas
-    except ImportError as error:
-        raise UsageError("to_frame needs pandas: pip install 'mirbench-audio[pandas]'") from error
-    return pandas.DataFrame(list(rows))
 
 
 class _CallableEncoder(Encoder):

@@ -62,8 +62,8 @@ def key_command(paths: Sequence[Path], checkpoint: str | None, top: int, layout:
 
 
 def _load(checkpoint: str | None) -> "ChromaEncoder":
-    from mirbench.cli.options import find_home
     from mirbench.encoders.references import find_weights
+    from mirbench.files import find_home
     from mirbench_ssl.weights import shipped_weights
     from mirbench_stone import WEIGHTS
     from mirbench_stone.encoder import load

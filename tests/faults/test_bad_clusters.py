@@ -17,7 +17,8 @@ pytestmark = pytest.mark.slow
 PLUGIN = """
 import os, time
 import numpy as np
-from mirbench import Encoder, EncoderSpec, Features, cluster, hookimpl
+from mirbench import Encoder, EncoderSpec, Features, hookimpl
+from mirbench.runs import cluster
 
 cluster.SECONDS_WITHOUT_WORKERS = 4.0
 cluster.CLIPS_PER_TASK = 3
@@ -82,7 +83,7 @@ def cluster(world, monkeypatch):
     for process in processes:
         if process.poll() is None:
             process.kill()
-        process.wait()
+        process.communicate()  # also closes its pipes
 
 
 def wait_until_slow(log, home):
@@ -99,7 +100,7 @@ def test_a_cluster_that_falls_apart_ends_with_a_line(world, cluster, victim):
     scheduler, worker, run, log = cluster
     wait_until_slow(log, world.home)
     {"worker": worker, "scheduler": scheduler}[victim].send_signal(signal.SIGKILL)
-    out, err = run.communicate(timeout=120)
+    out, err = run.communicate(timeout=300)
     assert run.returncode == 1, err
     assert "Traceback" not in err
     message = {"worker": "all workers are gone, and none has come for 4 s", "scheduler": "the scheduler is gone"}

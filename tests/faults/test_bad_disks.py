@@ -156,23 +156,23 @@ def test_a_standard_output_that_takes_nothing_is_an_error_of_one_line(ends, monk
 
 
 def test_a_command_that_ends_a_file_too_early_is_not_interrupted(ends, monkeypatch):
-    from mirbench.cli.main import main as cli
+    from mirbench.cli import info
 
     def ended(*words, **more):
         raise EOFError("compressed file ended")
 
-    monkeypatch.setattr(cli, "print_specs", ended)
+    monkeypatch.setattr(info, "print_specs", ended)
     printed = ends(lambda world: ["list", "tasks"], 1, ("a damaged file", "compressed file ended"))
     assert "interrupted" not in printed
 
 
 def test_an_interrupted_command_exits_with_130(ends, monkeypatch):
-    from mirbench.cli.main import main as cli
+    from mirbench.cli import info
 
     def interrupted(*words, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "print_specs", interrupted)
+    monkeypatch.setattr(info, "print_specs", interrupted)
     ends(lambda world: ["list", "tasks"], 130, ("interrupted",))
 
 

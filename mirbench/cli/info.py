@@ -1,0 +1,84 @@
+"""The commands that show what is installed, and check it."""
+
+import sys
+from typing import Any
+
+import click
+
+from mirbench.cli.console import echo, print_dataset, print_encoder, print_specs, print_task, report_problems
+from mirbench.cli.options import Session, size_option, trust_option, with_session
+from mirbench.specs import DatasetSpec, EncoderSpec, TaskSpec
+
+FAILED = 1
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(["encoders", "tasks", "datasets"]), required=False)
+@with_session("plugins")
+def list_command(kind: str | None, session: Session) -> None:
+    """List encoders, tasks and data sets, and plugins that cannot be used."""
+    plugins = session.plugins
+    for title, catalog in (("encoders", plugins.encoders), ("tasks", plugins.tasks), ("datasets", plugins.datasets)):
+        if kind in (None, title):
+            echo(title, bold=True)
+            print_specs(catalog.specs(), in_full=kind == "encoders")
+            for conflict in catalog.conflicts():
+                echo(f"  {conflict}", fg="red", err=True)
+    report_problems(plugins)
+
+
+@click.command("info")
+@click.argument("name")
+@trust_option
+@with_session("home", "plugins")
+def info_command(name: str, trust_remote_code: bool, session: Session) -> None:
+    """Show licence, citation and details of an encoder, a task or a data set."""
+    spec = session.find(name, trust_remote_code=trust_remote_code)
+    echo(f"{spec.name}: {spec.description}")
+    echo(f"licence: {spec.license}")
+    if isinstance(spec, EncoderSpec) and spec.weights_license:
+        echo(f"licence of the weights: {spec.weights_license}")
+    echo(f"citation: {spec.citation or 'none given'}")
+    if isinstance(spec, EncoderSpec):
+        print_encoder(spec)
+    elif isinstance(spec, TaskSpec):
+        print_task(spec)
+    else:
+        for size in spec.sizes:
+            print_dataset(spec, session.request(spec, size))
+
+
+@click.command("check")
+@click.argument("name")
+@size_option
+@trust_option
+@with_session("device", "home", "workers", "plugins")
+def check_command(name: str, size: str, trust_remote_code: bool, session: Session) -> None:
+    """Run the conformance checks on an encoder, a task or a data set."""
+    from mirbench.runs.planning import load_dataset
+    from mirbench.testing import checks_of
+
+    spec = session.find(name, trust_remote_code=trust_remote_code)
+    options: dict[str, Any] = {"device": session.device}
+    if isinstance(spec, DatasetSpec):
+        request = session.request(spec, size)
+        load_dataset(spec, request)
+        options = {"request": request, "task": session.plugins.tasks[request.task].load()}
+    elif isinstance(spec, EncoderSpec):
+        from mirbench.features.recheck import stored_somewhere
+        from mirbench.features.store import FeatureStore
+
+        stored = stored_somewhere(session.plugins, session.home)
+        options["stored"] = FeatureStore(session.home / "features"), stored
+    n_failed = 0
+    for check in checks_of(spec, **options):
+        problem = check.problem()
+        n_failed += problem is not None
+        echo(f"{'pass' if problem is None else 'FAIL'}  {check.name}", fg=None if problem is None else "red")
+        if problem is not None:
+            echo(f"      {problem}")
+    if n_failed:
+        sys.exit(FAILED)
+
+
+COMMANDS = (list_command, info_command, check_command)

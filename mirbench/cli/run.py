@@ -1,0 +1,137 @@
+"""The command that runs the benchmark."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mirbench.cli.console import ResultTable, echo, print_plan, report_absent, report_failures, report_problems
+from mirbench.cli.options import (
+    SEED,
+    NamedPath,
+    Session,
+    names,
+    pairs,
+    precision_option,
+    probe_options,
+    size_option,
+    trust_option,
+    with_session,
+)
+from mirbench.errors import UsageError
+
+FAILED = 1
+
+
+@click.command("run")
+@click.option(
+    "--encoder",
+    "encoders",
+    callback=names,
+    metavar="NAME[,NAME]",
+    required=True,
+    help="Encoders, or all that are here; NAME@WEIGHTS for other weights, NAME@random for the untrained network, "
+    "hf:ORG/NAME or hear:MODULE for one of a family.",
+)
+@click.option("--checkpoint", metavar="FILE|URL|hf://ORG/REPO/FILE", help="The same as --encoder NAME@FILE.")
+@click.option("--task", "tasks", callback=names, metavar="NAME[,NAME]", required=True, help="Tasks, or all.")
+@click.option(
+    "--dataset",
+    "datasets",
+    callback=names,
+    metavar="NAME[,NAME]",
+    default="",
+    help="Data sets, or all that are here; default: each task's own.",
+)
+@click.option(
+    "--option",
+    "-o",
+    "options",
+    callback=pairs,
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A choice that a task offers (see info TASK), e.g. decoder=dbn.",
+)
+@click.option("--decoder", help="The same as --option decoder=...")
+@click.option("--data", "csv", type=NamedPath(), help="A CSV file that lists your own recordings.")
+@click.option("--out", type=NamedPath(file_okay=False), default="results", show_default=True)
+@click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Windows in a batch.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the bootstrap.")
+@precision_option
+@probe_options
+@click.option("--scheduler", metavar="ADDRESS|local:N", help="Work on a cluster of dask.distributed.")
+@click.option("--fresh", is_flag=True, help="Do again what is finished.")
+@click.option(
+    "--store/--no-store",
+    "keeps",
+    default=True,
+    help="Whether features and finished jobs are kept for later runs; --no-store for recordings of people.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
+@size_option
+@trust_option
+@with_session("device", "home", "workers", "plugins")
+def run_command(
+    encoders: list[str],
+    checkpoint: str | None,
+    tasks: list[str],
+    datasets: list[str],
+    csv: Path | None,
+    options: dict[str, str],
+    decoder: str | None,
+    out: Path,
+    scheduler: str | None,
+    dry_run: bool,
+    session: Session,
+    **settings: Any,
+) -> None:
+    """Evaluate encoders on tasks: features, linear probe, metrics, records.
+
+    What is computed is kept: run again after an interruption, and it goes on.
+    """
+    report_problems(session.plugins)
+    if checkpoint is not None:
+        if len(encoders) != 1 or "@" in encoders[0] or encoders == ["all"]:
+            raise UsageError("--checkpoint goes with one encoder; for several, write --encoder NAME@FILE,NAME@FILE")
+        encoders = [f"{encoders[0]}@{checkpoint}"]
+    if decoder is not None:
+        options["decoder"] = decoder
+    if scheduler is not None and not settings["keeps"]:
+        raise UsageError("--no-store and --scheduler exclude each other: machines share features through the store")
+    from mirbench.runs import api
+
+    home = session.home
+    if scheduler is not None:  # other machines look for the same paths
+        home, csv = home.absolute(), csv and csv.absolute()
+    plan = api.plan(
+        encoders,
+        tasks,
+        plugins=session.plugins,
+        datasets=datasets,
+        data=csv,
+        home=home,
+        out=out,
+        device=session.device,
+        workers=session.workers,
+        options=options,
+        **settings,
+    )
+    if dry_run:
+        print_plan(plan)
+        return
+    report_absent(plan)
+    how: dict[str, Any] = {}
+    if scheduler is not None:
+        from mirbench.runs.cluster import run_on_cluster
+
+        how["run"] = partial(run_on_cluster, scheduler=scheduler, files=session.files)
+    table = ResultTable()
+    found = api.execute(plan, session.plugins, [table], **how)
+    if table.results:
+        echo(table.text())
+        echo(f"records: {found.path}")
+    report_failures(found.failures, len(plan.jobs))
+    if found.failures or any(problem.is_exit for problem in session.plugins.problems):
+        sys.exit(FAILED)
