@@ -10,7 +10,7 @@ import pytest
 
 from mirbench.cli.main import cli
 from mirbench.plugins import Plugins
-from mirbench_scores.index import INDEX, LEFT_OUT, read_index
+from mirbench_data_rendered.index import INDEX, LEFT_OUT, read_index
 from readme_table import table
 from weights_table import table as table_of_weights
 

@@ -10,7 +10,7 @@ from scipy.fft import dct
 
 from mirbench import Encoder, Features, fingerprint
 from mirbench.domain import Audio
-from mirbench_ssl.spectrograms import ConstantQ, MelSpectrogram
+from mirbench_spectra.spectrograms import ConstantQ, MelSpectrogram
 
 VERSION = 1  # raise whenever the numbers change
 POWER_FLOOR = 1e-10  # -100 dB

@@ -5,7 +5,7 @@ from jaxtyping import Float32
 from torch import nn
 
 from mirbench import WindowedEncoder, WindowFeatures, fingerprint
-from mirbench_ssl.spectrograms import MelSpectrogram
+from mirbench_spectra.spectrograms import MelSpectrogram
 
 SEED = 0
 N_LAYERS, N_DIMS, N_HEADS, N_MELS = 4, 192, 3, 64

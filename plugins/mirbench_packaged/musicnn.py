@@ -16,7 +16,7 @@ from mirbench import WindowedEncoder, WindowFeatures, fingerprint
 from mirbench_packaged.packages import PACKAGES
 from mirbench_packaged.runtimes import fill_linear, fill_norm
 from mirbench_packaged.tensorflow_checkpoint import read_checkpoint
-from mirbench_ssl.spectrograms import MelSpectrogram
+from mirbench_spectra.spectrograms import MelSpectrogram
 
 PACKAGE = PACKAGES["musicnn"]
 VERSION = 1  # raise whenever the numbers change

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Float32
 
 from mirbench import fingerprint
-from mirbench_ssl.spectrograms import mel_filters
+from mirbench_spectra.spectrograms import mel_filters
 from mirbench_ssl.vqt import N_BINS, Vqt
 
 HOP_LENGTH = 512

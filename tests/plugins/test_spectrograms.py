@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mirbench_ssl.spectrograms import ConstantQ, MelSpectrogram, mel_filters, n_frames
+from mirbench_spectra.spectrograms import ConstantQ, MelSpectrogram, mel_filters, n_frames
 
 RATE = 22050
 RANDOM = np.random.default_rng(0)
