@@ -7,13 +7,12 @@ import sys
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does: test processes share cores
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
 
 from mirbench.cli.main import cli, main
+from tests.samples import SHARED, triad
 
-SHARED = Path(os.environ.get("MIRBENCH_SHARED", Path(__file__).parents[2] / "shared"))
 KEYS = {"C major": (0, 4, 7), "F# major": (6, 10, 1), "A minor": (9, 0, 4)}
 
 
@@ -30,15 +29,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MIRBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("MIRBENCH_PLUGINS", raising=False)
     return tmp_path / "home"
-
-
-def triad(pitch_classes: tuple[int, ...], seed: int, seconds: float = 1.0, sample_rate: int = 22050) -> np.ndarray:
-    """Three sinusoids in random octaves, and a little noise."""
-    random = np.random.default_rng(seed)
-    time = np.arange(round(seconds * sample_rate)) / sample_rate
-    tones = [440 * 2 ** ((pitch - 9) / 12 + random.integers(-1, 2)) for pitch in pitch_classes]
-    sound = sum(0.2 * np.sin(2 * np.pi * tone * time + random.uniform(0, 6)) for tone in tones)
-    return (sound + 0.001 * random.standard_normal(len(time))).astype(np.float32)
 
 
 @pytest.fixture(scope="session")

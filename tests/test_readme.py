@@ -11,8 +11,8 @@ import pytest
 from mirbench.cli.main import cli
 from mirbench.plugins import Plugins
 from mirbench_data_rendered.index import INDEX, LEFT_OUT, read_index
-from readme_table import table
-from weights_table import table as table_of_weights
+from tests.readme_table import table
+from tests.weights_table import table as table_of_weights
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from conftest import SHARED
 from mirbench.data import audio
 from mirbench.domain import Result
 from mirbench.hookspecs import hookimpl
@@ -20,6 +19,7 @@ from mirbench.plan import Settings
 from mirbench.plugins import Plugins
 from mirbench.runs.planning import make_plan
 from mirbench.runs.run import run
+from tests.samples import SHARED
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 DATA = SHARED / "data"

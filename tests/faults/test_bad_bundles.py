@@ -9,7 +9,7 @@ import pytest
 from mirbench.files import content_hash
 from mirbench.results.bundle import export
 from mirbench.results.records import RecordWriter
-from test_record import RESULT
+from tests.samples import RESULT
 
 
 def bundled(world):

@@ -13,7 +13,7 @@ from mirbench.escaping import csv_cell, latex_text, markdown_cell, visible
 from mirbench.results.formats import FORMATS, lay_out
 from mirbench.results.html import as_html
 from mirbench.results.records import RecordWriter
-from test_record import RESULT
+from tests.samples import RESULT
 
 NAMES = {
     "a formula": "=cmd|' /C calc'!A0",

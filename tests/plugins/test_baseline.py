@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import triad
 from mirbench.plugins import Plugins
 from mirbench_key.task import TONICS
+from tests.samples import triad
 
 ENCODERS = Plugins().encoders
 

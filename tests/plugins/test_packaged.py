@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import SHARED
 from mirbench.data import audio
 from mirbench.encoders.references import find_encoder
 from mirbench.errors import WeightsError
@@ -16,6 +15,7 @@ from mirbench.testing import checks_of
 from mirbench_packaged import packages
 from mirbench_packaged.packages import PACKAGES, Package
 from mirbench_packaged.tensorflow_checkpoint import read_checkpoint
+from tests.samples import SHARED
 
 ENCODERS = Plugins().encoders
 RECORDINGS = SHARED / "data" / "librosa_data" / "audio"

@@ -13,7 +13,6 @@ import soundfile
 import torch
 from torch.nn import functional
 
-from conftest import SHARED
 from mirbench.errors import WeightsError
 from mirbench.files import content_hash
 from mirbench_ssl.frontends import STONE_FRONT_END, crop, vqt_of
@@ -26,6 +25,7 @@ from mirbench_stone.network import CHANNELS, KERNELS, MIN_FRAMES, OUTPUTS, Chrom
 from mirbench_stone.pretraining import SkeyObjective
 from mirbench_stone.published import CALIBRATION, NUMPY_SCALARS, load_published
 from mirbench_stone.published import PUBLISHED as PUBLISHED_FILES
+from tests.samples import SHARED
 
 PUBLISHED = SHARED / "weights" / "skey.pt"
 RATE = STONE_FRONT_END.sample_rate

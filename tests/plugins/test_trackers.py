@@ -7,7 +7,7 @@ import pytest
 
 import mirbench_trackers
 from mirbench.results.records import from_json, record_id
-from test_record import RESULT
+from tests.samples import RESULT
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from mirbench.errors import RecordError, UsageError
 from mirbench.results.bundle import export, merge
 from mirbench.results.records import RecordWriter, read_records, read_scores, record_id
 from mirbench.runs.reproduce import find_record
-from test_record import RESULT
+from tests.samples import RESULT
 
 
 def results(out, *encoders):

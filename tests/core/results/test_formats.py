@@ -18,7 +18,7 @@ from mirbench.results.formats import (
     lay_out,
     published,
 )
-from test_record import RESULT
+from tests.samples import RESULT
 
 
 def board(**values):

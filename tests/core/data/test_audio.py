@@ -143,7 +143,7 @@ def test_without_av_the_error_says_what_to_install(tmp_path, monkeypatch):
 
 @pytest.mark.shared
 def test_real_recordings_are_read():
-    from conftest import SHARED
+    from tests.samples import SHARED
 
     files = sorted((SHARED / "data" / "librosa_data" / "audio").glob("*.ogg"))
     assert files

@@ -12,7 +12,7 @@ import pytest
 
 from mirbench.results.formats import About, lay_out, published
 from mirbench.results.html import as_html
-from test_record import RESULT
+from tests.samples import RESULT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

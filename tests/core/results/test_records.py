@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mirbench import MirbenchError, Result
+from mirbench import MirbenchError
 from mirbench.domain import ClipScores
 from mirbench.results.leaderboard import COLUMNS, as_csv, latest
 from mirbench.results.records import (
@@ -23,16 +23,7 @@ from mirbench.results.records import (
     record_id,
     repair,
 )
-
-RESULT = Result(
-    run="r", date="2026-01-01T00:00:00+00:00", encoder="chroma", fingerprint="f", task="key", dataset="d",
-    dataset_version="1", size="default", split="test", options={}, metric="weighted_score", label="",
-    is_headline=True, aggregate="mean",
-    value=0.5, low=0.4, high=0.6, deviation=0.0, n=10, n_groups=5, n_train=20, n_valid=10, protocol="convex", n_seeds=0,
-    train_fraction=1.0, readout="mean", layer=0,
-    setting=1.0, seed=0, source="mir_eval", selection={"curve": [["mean", 0, 1.0, 0.7]]}, extraction={},
-    versions={"numpy": "2"}, seconds={"probe": 1.0},
-)  # fmt: skip
+from tests.samples import RESULT
 
 
 def test_what_is_written_is_read(tmp_path):

@@ -128,7 +128,7 @@ def test_a_missing_file_is_named():
 
 
 def test_observers_see_results(write):
-    from test_record import RESULT
+    from tests.samples import RESULT
 
     found, seen = Plugins(), []
 

@@ -10,7 +10,7 @@ from mirbench.domain import ClipScores
 from mirbench.errors import UsageError
 from mirbench.results.compare import compare, holm
 from mirbench.results.records import record_id
-from test_record import RESULT
+from tests.samples import RESULT
 
 DRAWS = np.random.default_rng(0).integers(0, 200, (1000, 200))
 
