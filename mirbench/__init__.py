@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mirbench.errors import AudioError, DatasetError, EncoderError, MirbenchError, MissingDataError
 from mirbench.hookspecs import hookimpl
-from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
+from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, SuiteSpec, TaskSpec
 
 if TYPE_CHECKING:
     from mirbench.domain import Clip, ClipMetric, Dataset, Encoder, Features, LabelledIntervals, Result, SetMetric, Task
@@ -37,6 +37,7 @@ __all__ = [
     "MissingDataError",
     "Result",
     "SetMetric",
+    "SuiteSpec",
     "Task",
     "TaskSpec",
     "VectorTask",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from mirbench.specs import DatasetSpec, EncoderSpec, TaskSpec
+from mirbench.specs import DatasetSpec, EncoderSpec, SuiteSpec, TaskSpec
 
 if TYPE_CHECKING:
     import click
@@ -30,6 +30,11 @@ def mirbench_tasks() -> Iterable[TaskSpec]:  # type: ignore[empty-body]
 @hookspec
 def mirbench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
     """Offer data sets."""
+
+
+@hookspec
+def mirbench_suites() -> Iterable[SuiteSpec]:  # type: ignore[empty-body]
+    """Offer suites: lists of tasks under one name."""
 
 
 @hookspec

@@ -17,7 +17,7 @@ import pluggy
 
 from mirbench import hookspecs
 from mirbench.errors import PluginError, UsageError
-from mirbench.specs import DatasetSpec, EncoderSpec, Spec, TaskSpec
+from mirbench.specs import DatasetSpec, EncoderSpec, Spec, SuiteSpec, TaskSpec
 
 if TYPE_CHECKING:
     import click
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 GROUP = "mirbench"
 HERE = "this process"  # origin of specs that are offered without a plugin
 SEPARATORS = " ,@:"  # of names on the command line; of encoders, from weights and members of a family
-S = TypeVar("S", bound=Spec)
+S = TypeVar("S", bound=Spec | SuiteSpec)
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,7 @@ class Plugins:
         self._encoders = self._collect(EncoderSpec, "mirbench_encoders")
         self._tasks = self._collect(TaskSpec, "mirbench_tasks")
         self._datasets = self._collect(DatasetSpec, "mirbench_datasets")
+        self._suites = self._collect(SuiteSpec, "mirbench_suites")
 
     @property
     def problems(self) -> list[Problem]:
@@ -149,6 +150,11 @@ class Plugins:
     def datasets(self) -> Catalog[DatasetSpec]:
         """The data sets on offer."""
         return Catalog("data set", tuple(self._datasets), tuple(self._problems))
+
+    @property
+    def suites(self) -> Catalog[SuiteSpec]:
+        """The suites on offer."""
+        return Catalog("suite", tuple(self._suites), tuple(self._problems))
 
     def commands(self, taken: Iterable[str]) -> "dict[str, click.Command]":
         """Collect the commands that plugins offer; what has a name that is taken is reported and left out."""
@@ -248,13 +254,17 @@ def _add_offers(implementation: Any, kind: type[S], found: list[tuple[S, str]]) 
     found += [(_gated(spec), origin) for spec in specs]
 
 
-def _require_usable(spec: Spec) -> None:
+def _require_usable(spec: Spec | SuiteSpec) -> None:
     _require_name(spec)
+    if isinstance(spec, SuiteSpec):
+        if not spec.tasks or not all(isinstance(task, str) for task in spec.tasks):
+            raise PluginError(f"suite {spec.name!r} has the tasks {spec.tasks!r}; expected names of tasks")
+        return
     if not callable(spec.load):
         raise PluginError(f"{spec.name!r}: load is a {type(spec.load).__name__}; expected a function")
 
 
-def _require_name(spec: Spec) -> None:
+def _require_name(spec: Spec | SuiteSpec) -> None:
     """Refuse a name that the command line cannot name, or that tables and terminals cannot show."""
     name: object = spec.name
     if type(name) is not str or not name.isprintable() or not name or any(each in SEPARATORS for each in name):
@@ -266,6 +276,8 @@ def _require_name(spec: Spec) -> None:
 
 def _gated(spec: Any) -> Any:
     """Return a spec of which everything that it loads is checked; see `mirbench.gate`."""
+    if isinstance(spec, SuiteSpec):
+        return spec
     if not isinstance(spec, EncoderSpec):
         return replace(spec, load=partial(_loaded, f"{type(spec).__name__} {spec.name!r}", spec.load))
     return replace(

@@ -38,6 +38,8 @@ class EncoderSpec:
         Trains a network of this kind; see `mirbench pretrain`. None where mirbench cannot.
     labelled_by
         Name of the task whose references its training needs; empty where it needs none.
+    is_floor
+        Whether it was never trained, so that others are measured against it.
     n_parameters, sample_rate, frame_rate, n_dims
         For lists: parameters of the network, Hz, frames a second, dims of a frame. None: not known before it is loaded.
         A conformance check compares them with the loaded encoder.
@@ -54,6 +56,7 @@ class EncoderSpec:
     missing: Callable[[], str | None] = nothing_missing
     pretrain: "Callable[[PretrainRequest], None] | None" = None
     labelled_by: str = ""
+    is_floor: bool = False
     n_parameters: int | None = None
     sample_rate: int | None = None
     frame_rate: float | None = None
@@ -170,6 +173,25 @@ class DatasetSpec:
     description: str = ""
     license: str = "unknown"
     citation: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteSpec:
+    """A list of tasks under one name, for `mirbench run --suite NAME`.
+
+    Attributes
+    ----------
+    name
+        Name of the suite. "core" is what `--task all` stands for; "everything" is reserved for all tasks.
+    tasks
+        Names of its tasks, in their order.
+    description
+        One line for lists.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    description: str = ""
 
 
 Spec = EncoderSpec | TaskSpec | DatasetSpec

@@ -13,7 +13,7 @@ FAILED = 1
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice(["encoders", "tasks", "datasets"]), required=False)
+@click.argument("kind", type=click.Choice(["encoders", "tasks", "datasets", "suites"]), required=False)
 @with_session("plugins")
 def list_command(kind: str | None, session: Session) -> None:
     """List encoders, tasks and data sets, and plugins that cannot be used."""
@@ -24,6 +24,10 @@ def list_command(kind: str | None, session: Session) -> None:
             print_specs(catalog.specs(), in_full=kind == "encoders")
             for conflict in catalog.conflicts():
                 echo(f"  {conflict}", fg="red", err=True)
+    if kind in (None, "suites"):
+        echo("suites", bold=True)
+        for suite in plugins.suites.specs():
+            echo(f"  {suite.name}  {', '.join(suite.tasks)}")
     report_problems(plugins)
 
 

@@ -36,7 +36,8 @@ FAILED = 1
     "hf:ORG/NAME or hear:MODULE for one of a family.",
 )
 @click.option("--checkpoint", metavar="FILE|URL|hf://ORG/REPO/FILE", help="The same as --encoder NAME@FILE.")
-@click.option("--task", "tasks", callback=names, metavar="NAME[,NAME]", required=True, help="Tasks, or all.")
+@click.option("--task", "tasks", callback=names, metavar="NAME[,NAME]", default="", help="Tasks, or all (suite core).")
+@click.option("--suite", "suites", callback=names, metavar="NAME[,NAME]", default="", help="Suites, or everything.")
 @click.option(
     "--dataset",
     "datasets",
@@ -77,6 +78,7 @@ def run_command(
     encoders: list[str],
     checkpoint: str | None,
     tasks: list[str],
+    suites: list[str],
     datasets: list[str],
     csv: Path | None,
     options: dict[str, str],
@@ -92,6 +94,12 @@ def run_command(
     What is computed is kept: run again after an interruption, and it goes on.
     """
     report_problems(session.plugins)
+    if not (tasks or suites):
+        raise UsageError("nothing to do: name tasks with --task, or a suite with --suite")
+    for suite in suites:
+        if suite not in ("everything", "all"):
+            session.plugins.suites[suite]  # an unknown name is an error
+    tasks = [*tasks, *suites]
     if checkpoint is not None:
         if len(encoders) != 1 or "@" in encoders[0] or encoders == ["all"]:
             raise UsageError("--checkpoint goes with one encoder; for several, write --encoder NAME@FILE,NAME@FILE")

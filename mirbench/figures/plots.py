@@ -41,7 +41,7 @@ def confusion(answers: Answers, clip: str | None = None) -> "Figure":
     """
     found = answers.task.confusion([clip.reference for clip in answers.clips], answers.estimates)
     if found is None:
-        raise UsageError(f"task {answers.task.name!r} has no confusions to show; key and chord have")
+        raise UsageError(f"task {answers.task.name!r} has no confusions to show")
     totals = found.counts.sum(axis=1, keepdims=True)
     shares = np.divide(found.counts, totals, out=np.zeros_like(found.counts), where=totals > 0)
     figure, (axes,) = _figure(3 + 0.3 * len(found.columns), 2.2 + 0.3 * len(found.rows))
@@ -111,7 +111,7 @@ def labels(answers: Answers, clip: str | None = None) -> "Figure":
     from sklearn.metrics import f1_score
 
     if not answers.n_training:
-        raise UsageError(f"task {answers.task.name!r} has one answer a clip; tagging and anuran have labels to show")
+        raise UsageError(f"task {answers.task.name!r} has no vectors of labels to show")
     truth = np.array([clip.reference for clip in answers.clips]) > 0.5
     said = np.array([each.logits for each in answers.answers]) > 0
     scores = np.atleast_1d(f1_score(truth, said, average=None, zero_division=0))

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 Column = tuple[str, "Callable[[Row], str]"]
-FLOOR = "random"  # the encoder that was never trained
 MISSING = "-"
 
 
@@ -43,6 +42,7 @@ class About:
     parameters: int | None = None
     license: str = ""
     weights: str = ""
+    is_floor: bool = False  # never trained: the normalised score counts from it
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,8 @@ def lay_out(results: Sequence[Result], about: Mapping[str, About], *, only_headl
         if result.is_headline:
             headlines[name] = is_standard(result)
     ranked = [name for name, standard in headlines.items() if standard] or list(headlines)
-    ranks, normalised = _compared(cells, ranked)
+    floors = [encoder for encoder, own in about.items() if own.is_floor]
+    ranks, normalised = _compared(cells, ranked, floors)
     rows = [
         Row(
             encoder=encoder,
@@ -161,7 +162,7 @@ def _column(result: Result, *, has_versions: bool) -> str:
 
 
 def _compared(
-    cells: Mapping[str, Mapping[str, Result]], headlines: Sequence[str]
+    cells: Mapping[str, Mapping[str, Result]], headlines: Sequence[str], floors: Sequence[str]
 ) -> tuple[dict[str, float], dict[str, float]]:
     from scipy.stats import rankdata
 
@@ -171,7 +172,7 @@ def _compared(
         found = {encoder: own[column].rank_value for encoder, own in cells.items() if column in own}
         values = [found[encoder] for encoder in complete]
         ranks[i] = rankdata([-value for value in values])
-        floor, best = found.get(FLOOR), max(found.values())
+        floor, best = max((found[name] for name in floors if name in found), default=None), max(found.values())
         if floor is not None and best > floor:
             normalised[i] = [(value - floor) / (best - floor) for value in values]
     if not headlines:

@@ -11,6 +11,8 @@ from mirbench.plan import Job, Plan, Settings
 from mirbench.plugins import Catalog, Plugins
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
 
+CORE, EVERYTHING = "core", "everything"  # suites
+
 
 def make_plan(
     plugins: Plugins,
@@ -36,7 +38,7 @@ def make_plan(
     UsageError
         If a name is unknown, or a task and the data sets do not go together.
     """
-    task_specs = [plugins.tasks[name] for name in _expand(tasks, plugins.tasks.names)]
+    task_specs = [plugins.tasks[name] for name in tasks_of(plugins, tasks)]
     absent: dict[str, str] = {}
     references = [
         find_reference(
@@ -55,7 +57,7 @@ def make_plan(
         raise UsageError("--data and --dataset exclude each other")
     options = {task.name: _options_of(task, settings.options) for task in task_specs}
     _require_use(settings.options, task_specs)
-    is_every_task = "all" in tasks
+    is_every_task = not set(tasks) <= set(plugins.tasks.names)  # a suite: data sets need not serve all of it
     sources: list[tuple[TaskSpec, DatasetSpec]] = []
     for task in task_specs:
         if csv is not None:
@@ -100,6 +102,23 @@ def require_size(datasets: Sequence[DatasetSpec], size: str) -> None:
     for dataset in datasets:
         if size not in dataset.sizes:
             raise UsageError(f"data set {dataset.name!r} has no size {size!r}; it has {', '.join(dataset.sizes)}")
+
+
+def tasks_of(plugins: Plugins, names: Sequence[str]) -> list[str]:
+    """Return the names of tasks that names of tasks and suites stand for.
+
+    Parameters
+    ----------
+    plugins
+        What names are looked up in.
+    names
+        Names of tasks or suites; "all" is the suite `CORE` (every task, where no plugin offers it), "everything" is
+        every task.
+    """
+    suites = {spec.name: spec.tasks for spec in plugins.suites.specs()}
+    every = tuple(plugins.tasks.names)
+    known = {"all": suites.get(CORE, every), **suites, EVERYTHING: every}
+    return list(dict.fromkeys(task for name in names for task in known.get(name, (name,))))
 
 
 def _expand(names: Sequence[str], every: Sequence[str]) -> Sequence[str]:

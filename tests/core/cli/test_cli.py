@@ -147,7 +147,7 @@ def test_a_bug_in_a_plugin_keeps_its_traceback_and_exits_1(mirbench, recordings,
     ("words", "code", "message"),
     [
         (("run", "--encoder", "chrma", "--task", "key"), 2, "did you mean 'chroma'?"),
-        (("run", "--encoder", "chroma"), 2, "Missing option '--task'"),
+        (("run", "--encoder", "chroma"), 2, "name tasks with --task"),
         (("run", "--encoder", "chroma", "--task", "key", "--device", "cuda"), 2, "use --device cpu"),
         (("run", "--encoder", "chroma", "--task", "key", "--decoder", "dbn"), 2, "has an option 'decoder'"),
         (("run", "--encoder", "chroma", "--task", "beat", "-o", "dbn"), 2, "expected NAME=VALUE"),

@@ -46,7 +46,7 @@ def test_layers_of_several_encoders(mirbench, results, tmp_path):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("labels", "--encoder", "chroma"), "tagging and anuran have labels"),
+        (("labels", "--encoder", "chroma"), "no vectors of labels to show"),
         (("confusion", "--encoder", "nobody"), "no record of nobody"),
         (("confusion", "--encoder", "chroma,random"), "2 records fit"),
         (("layers", "--encoder", "chroma"), "one layer each"),

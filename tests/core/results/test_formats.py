@@ -36,7 +36,7 @@ MANY = board(random=(0.2, 0.5), a_b=(0.8, 0.9), c=(0.5, 0.7), d=(0.9, None))
 
 @pytest.fixture
 def table():
-    return lay_out(MANY, {"a_b": About(1234, "MIT", "Apache-2.0")}, only_headlines=True)
+    return lay_out(MANY, {"a_b": About(1234, "MIT", "Apache-2.0"), "random": About(is_floor=True)}, only_headlines=True)
 
 
 def test_ranks_and_normalised_scores_are_over_all_headlines_or_none(table):

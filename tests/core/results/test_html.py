@@ -33,7 +33,9 @@ def results():
 
 @pytest.fixture
 def page(tmp_path):
-    table = lay_out(results(), {"alpha": About(1234, "MIT", "MIT")}, only_headlines=True)
+    table = lay_out(
+        results(), {"alpha": About(1234, "MIT", "MIT"), "random": About(is_floor=True)}, only_headlines=True
+    )
     path = tmp_path / "leaderboard.html"
     path.write_text(as_html(table, results(), published()))
     return path

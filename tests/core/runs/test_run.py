@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from mirbench import hookimpl
+from mirbench import TaskSpec, hookimpl
 from mirbench.errors import UsageError
 from mirbench.features.store import FeatureStore
 from mirbench.plan import Settings
 from mirbench.plugins import Plugins
 from mirbench.results.records import RecordWriter, read_records
-from mirbench.runs.planning import make_plan
+from mirbench.runs.planning import make_plan, tasks_of
 from mirbench.runs.run import run
 
 PLUGIN = '''
@@ -87,6 +87,16 @@ def go(found, plan):
     writer = RecordWriter(plan.settings.out / "records", plan.run)
     found.observe(writer)
     return run(plan, found)
+
+
+def test_all_is_the_suite_core_whatever_tasks_are_added(home):
+    """Aggregates and bounds of time speak of the same six tasks for good."""
+    plugins = Plugins()
+    assert tasks_of(plugins, ["all"]) == ["key", "chord", "beat", "tagging", "anuran", "hospital"]
+    plugins.offer(TaskSpec(name="new", load=lambda: None))
+    assert tasks_of(plugins, ["all"]) == tasks_of(plugins, ["core"]) != tasks_of(plugins, ["everything"])
+    assert "new" in tasks_of(plugins, ["everything"])
+    assert tasks_of(plugins, ["new", "core", "key"])[0] == "new"
 
 
 def test_chroma_hears_the_keys_of_triads(recordings, home):
