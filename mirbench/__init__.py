@@ -14,9 +14,10 @@ from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, SuiteSpec, 
 if TYPE_CHECKING:
     from mirbench.domain import Clip, ClipMetric, Dataset, Encoder, Features, LabelledIntervals, Result, SetMetric, Task
     from mirbench.encoders.fingerprint import fingerprint
+    from mirbench.encoders.function import encoder
     from mirbench.encoders.windows import WindowedEncoder, WindowFeatures
     from mirbench.evaluation.multilabel import VectorTask
-    from mirbench.runs.api import compare, encoder, leaderboard, run
+    from mirbench.runs.api import compare, leaderboard, run
 
 __version__ = "0.1.0"
 
@@ -52,7 +53,8 @@ __all__ = [
 ]
 
 _LATE = {
-    **dict.fromkeys(("compare", "encoder", "leaderboard", "run"), "mirbench.runs.api"),
+    **dict.fromkeys(("compare", "leaderboard", "run"), "mirbench.runs.api"),
+    "encoder": "mirbench.encoders.function",
     "fingerprint": "mirbench.encoders.fingerprint",
     "VectorTask": "mirbench.evaluation.multilabel",
     "WindowedEncoder": "mirbench.encoders.windows",

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +11,11 @@ import click
 
 from mirbench.cli.console import ResultTable, echo, report_problems
 from mirbench.cli.options import F, Session, names, with_session
-from mirbench.errors import MirbenchError, UsageError
+from mirbench.errors import UsageError
 from mirbench.plugins import Plugins, plugin_files
 
 if TYPE_CHECKING:
     from mirbench.domain import Result
-    from mirbench.results.formats import About
 
 FAILED = 1
 SUFFIXES = {"csv": "csv", "md": "md", "latex": "tex", "json": "json", "html": "html"}
@@ -93,6 +92,7 @@ def leaderboard_command(
     from mirbench.files import write_atomically
     from mirbench.results.formats import FORMATS, lay_out, published
     from mirbench.results.leaderboard import as_csv
+    from mirbench.runs.api import about_encoders
 
     if is_long and kind != "csv":
         raise UsageError("--long goes with --format csv")
@@ -108,7 +108,8 @@ def leaderboard_command(
         text = as_csv(result for result in every if result in results or (result.label and not metrics))
     else:
         only_headlines = kind != "csv" and not metrics
-        table = lay_out(results, about(plugins, {result.encoder for result in results}), only_headlines=only_headlines)
+        known = about_encoders(plugins, {result.encoder for result in results})
+        table = lay_out(results, known, only_headlines=only_headlines)
         if kind == "html":
             from mirbench.results.html import as_html
 
@@ -120,22 +121,6 @@ def leaderboard_command(
     shown.results = [result for result in results if result.is_headline]
     echo(shown.text())
     echo(f"written: {path}")
-
-
-def about(plugins: Plugins, encoders: "Iterable[str]") -> "dict[str, About]":
-    """Look up what is known about encoders; of weights given by name, only that they are somebody else's."""
-    from mirbench.results.formats import About
-
-    found = {}
-    for encoder in encoders:
-        name, at, _ = encoder.partition("@")
-        try:
-            spec = plugins.encoders[name]
-        except MirbenchError:
-            continue  # its plugin is not installed here
-        weights = "publisher's" if at else spec.weights_license.split(":")[0]
-        found[encoder] = About(spec.n_parameters, spec.license, weights, spec.is_floor)
-    return found
 
 
 @click.command("compare")
@@ -248,9 +233,10 @@ def export_command(folder: Path, out: Path) -> None:
     """Bundle records, scores of clips, leaderboard and environment into a new FOLDER."""
     from mirbench.results.bundle import export
     from mirbench.results.formats import as_csv, choose, lay_out
+    from mirbench.runs.api import about_encoders
 
     results = choose(read_all(out))
-    known = about(Plugins(plugin_files(())), {result.encoder for result in results})
+    known = about_encoders(Plugins(plugin_files(())), {result.encoder for result in results})
     n_records = export(out, folder, as_csv(lay_out(results, known, only_headlines=False)))
     echo(f"{n_records} records: {folder}")
 

@@ -6,23 +6,20 @@
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from mirbench.domain import Audio, Dataset, Encoder, Features, Result, Task
-from mirbench.encoders.fingerprint import fingerprint as hash_of
-from mirbench.errors import MirbenchError, UsageError
+from mirbench.domain import Dataset, Encoder, Result, Task
+from mirbench.errors import MirbenchError
 from mirbench.files import find_home, sweep
 from mirbench.hookspecs import hookimpl
 from mirbench.plan import Plan, Settings
 from mirbench.plugins import Plugins, plugin_files
 from mirbench.results.compare import Comparison
 from mirbench.results.compare import compare as compare_results
-from mirbench.results.formats import Table, choose, lay_out
+from mirbench.results.formats import About, Table, choose, lay_out
 from mirbench.results.frames import frame_of
 from mirbench.results.leaderboard import is_standard
 from mirbench.results.records import RecordWriter, as_json, read_records, read_scores
@@ -73,98 +70,8 @@ class Results(Sequence[Result]):
 
         Columns are the fields of a record without the validation curves.
         """
-        return frame_of({**as_json(result), "selection": None} for result in self.results).drop(columns="selection")
-
-
-class _CallableEncoder(Encoder):
-    """An encoder made of a function."""
-
-    def __init__(
-        self, function: Callable[[Audio], Any], sample_rate: int, name: str, fingerprint: str, frame_rate: float | None
-    ) -> None:
-        self._function, self._frame_rate = function, frame_rate
-        self.sample_rate, self.name, self.fingerprint = sample_rate, name, fingerprint
-
-    def encode(self, audio: Audio) -> Features:
-        """Call the function, and lay out what it returns."""
-        import torch
-
-        with torch.inference_mode():
-            found = self._function(audio)
-        if isinstance(found, Features):
-            return found
-        times = None
-        if isinstance(found, tuple) and len(found) == 2:
-            found, times = found
-        if hasattr(found, "detach"):
-            found = found.detach().cpu().float().numpy()
-        frames = np.asarray(found, dtype=np.float32)
-        if not 1 <= frames.ndim <= 3:
-            raise MirbenchError(
-                f"encoder {self.name!r} returned an array of shape {frames.shape}; expected [dim], [time, dim] or "
-                "[layer, time, dim]"
-            )
-        frames = frames.reshape((1,) * (3 - frames.ndim) + frames.shape)
-        duration = len(audio) / self.sample_rate
-        if times is None:
-            n_frames = frames.shape[1]
-            step = 1 / self._frame_rate if self._frame_rate else duration / n_frames
-            times = (np.arange(n_frames) + 0.5) * step
-        return Features(frames, np.asarray(times, dtype=np.float64))
-
-
-def encoder(
-    function: Callable[[Audio], Any],
-    *,
-    sample_rate: int,
-    name: str,
-    fingerprint: str | None = None,
-    frame_rate: float | None = None,
-) -> Encoder:
-    """Make an encoder of any function or torch module.
-
-    Parameters
-    ----------
-    function
-        Called with mono float32 samples in [-1, 1] (a torch module: with a tensor [batch=1, samples]); returns one
-        vector, frames [time, dim] or [layer, time, dim], a pair of frames and their times in seconds, or `Features`.
-    sample_rate
-        In Hz; audio is resampled to it.
-    name
-        Name in results.
-    fingerprint
-        Text that changes whenever the features would: stored features are found by it. None: a hash of the name and of
-        a module's weights. A function without a fingerprint of its own is refused, because code cannot be hashed.
-    frame_rate
-        Frames a second, where the function returns frames without times; None: frames divide the clip evenly.
-
-    Returns
-    -------
-    Encoder
-        To be used in `run(encoders=[...])`.
-
-    Raises
-    ------
-    UsageError
-        If a plain function comes without a fingerprint.
-    """
-    import torch
-
-    call = function
-    if isinstance(function, torch.nn.Module):
-        function.eval()
-        device = next(iter(function.parameters()), torch.empty(0)).device
-
-        def call(audio: Audio) -> Any:
-            found = function(torch.from_numpy(np.ascontiguousarray(audio)).to(device)[None])
-            return found[0] if isinstance(found, torch.Tensor) and found.ndim in (2, 3, 4) else found
-
-        fingerprint = fingerprint or hash_of(name, sample_rate, function)
-    if fingerprint is None:
-        raise UsageError(
-            f"encoder {name!r}: a function needs a fingerprint, a text that you change whenever its features change"
-        )
-    return _CallableEncoder(call, sample_rate, name, fingerprint, frame_rate)
+        rows = [as_json(result) for result in self.results]
+        return frame_of({name: value for name, value in row.items() if name != "selection"} for row in rows)
 
 
 class _Collected:
@@ -222,7 +129,7 @@ def _task_spec(given: Task | TaskSpec) -> TaskSpec:
 def _dataset_spec(given: Dataset | DatasetSpec, tasks: Sequence[str]) -> DatasetSpec:
     if isinstance(given, DatasetSpec):
         return given
-    return DatasetSpec(name=given.name, load=lambda request: given, tasks=tuple(tasks), sizes=(given.size, "small"))
+    return DatasetSpec(name=given.name, load=lambda request: given, tasks=tuple(tasks), sizes=(given.size,))
 
 
 def run(
@@ -395,7 +302,30 @@ def leaderboard(
     results = choose(
         read_records(Path(out) / "records"), tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols
     )
-    return lay_out(results, {}, only_headlines=not metrics)
+    known = about_encoders(Plugins(), {result.encoder for result in results})
+    return lay_out(results, known, only_headlines=not metrics)
+
+
+def about_encoders(plugins: Plugins, encoders: Iterable[str]) -> dict[str, About]:
+    """Return what is known about encoders besides their results.
+
+    Parameters
+    ----------
+    plugins
+        Where their specs are looked up.
+    encoders
+        Names in results. Of other weights, only that they are somebody else's is known.
+    """
+    found = {}
+    for encoder in encoders:
+        name, at, _ = encoder.partition("@")
+        try:
+            spec = plugins.encoders[name]
+        except MirbenchError:
+            continue  # its plugin is not installed here
+        weights = "publisher's" if at else spec.weights_license.split(":")[0]
+        found[encoder] = About(spec.n_parameters, spec.license, weights, spec.is_floor and not at)
+    return found
 
 
 def compare(
