@@ -282,8 +282,16 @@ def api_page(module: str) -> str:
 
 def _home(name: str) -> str:
     """Return the module of the reference that documents a public name."""
-    value = getattr(mirbench, name)
-    return next(module for module in PUBLIC if getattr(import_module(module), name, None) is value)
+    return next(module for module in PUBLIC if name in _names_of(module))
+
+
+def _names_of(module: str) -> list[str]:
+    names = vars(import_module(module))
+    return names.get("__all__") or [name for name, value in names.items() if _module_of(value) == module]
+
+
+def _module_of(value: object) -> str:
+    return getattr(value, "__module__", "")
 
 
 def _first_line(name: str) -> str:

@@ -110,13 +110,17 @@ def _commands(text):
 
 
 def _run(line, mirbench):
-    words = shlex.split(line, comments=True)
+    words = _words_of(line)
     if words[0] == "mirbench":  # in this process: nothing is imported again
         code, out, err = mirbench(*words[1:])
         return out + (err if code else "")
     if words[0] == "python":
         words[0] = sys.executable
     return _run_words(words)[1]
+
+
+def _words_of(line):
+    return shlex.split(re.split(r"\s#", line)[0])
 
 
 def _run_words(words):
@@ -131,7 +135,7 @@ def test_every_command_of_a_page_exists(path):
         if block.language != "sh" or "not run" in block.marks:
             continue
         for line in block.text.replace("\\\n", " ").splitlines():
-            words = shlex.split(line, comments=True)
+            words = _words_of(line)
             if words[:1] == ["mirbench"]:
                 _require_command(words[1:])
             elif words[:1] == ["make"]:
