@@ -8,7 +8,6 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import generate  # noqa: E402
-
 from mirbench import __version__  # noqa: E402
 
 generate.write(HERE / "reference" / "generated")

@@ -9,7 +9,7 @@ Comments before a block say what is done with it:
 - ``<!-- slow -->``: anywhere in a page; its test is slow.
 - ``<!-- not run: REASON -->``: the block is neither run nor compared.
 
-All other blocks of ``python`` are run, and all of ``console``: lines that begin with ``$`` are commands, the others what
+All other blocks of ``python`` and ``console`` are run: lines that begin with ``$`` are commands, the others show what
 they print, with ``...`` for anything. In the page's folder lie the recordings of `conftest.recordings`, as ``my.csv``.
 """
 
@@ -50,8 +50,7 @@ class Block:
 
 def blocks(path):
     return [
-        Block(language, text, {name: value for name, value in MARK.findall(marks)})
-        for marks, language, text in BLOCK.findall(path.read_text())
+        Block(language, text, dict(MARK.findall(marks))) for marks, language, text in BLOCK.findall(path.read_text())
     ]
 
 
