@@ -24,6 +24,7 @@ extensions = [
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build"]
+smartquotes = False  # options begin with two hyphens
 default_role = "code"  # names between single backticks in docstrings
 
 autodoc_default_options = {"members": True, "member-order": "bysource", "show-inheritance": True}

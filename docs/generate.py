@@ -307,7 +307,7 @@ def _summary(value: object) -> str:
 
 # What stands directly in mirbench/, by the part that it plays.
 GROUND = ("errors", "escaping", "files", "processes", "progress")
-PLUGGING = ("hookspecs", "plugins", "specs")
+SPECS = ("hookspecs", "specs")
 
 
 def packages() -> str:
@@ -328,9 +328,9 @@ def packages() -> str:
         [
             "# Packages and their imports",
             "Drawn from the source at build time: `a <- b, c` means that `a` imports `b` and `c`. A package imports "
-            "only packages of the paragraphs above its own, except inside one paragraph whose packages import each "
-            "other. `ground` is imported everywhere and left out of the lists.",
+            "only packages of the paragraphs above its own. `ground` is imported everywhere and left out of the lists.",
             "```text\n" + "\n".join(lines) + "\n```",
+            _circles(arrows),
             table(("package", "purpose"), rows),
         ]
     )
@@ -338,7 +338,7 @@ def packages() -> str:
 
 PURPOSES = {
     "ground": "errors, files, processes, progress: what every package may use",
-    "plugging": "`specs`, `hookspecs`, `plugins`: what plugins offer, and how they are found",
+    "specs": "`specs`, `hookspecs`: what plugins offer, and how",
 }
 
 
@@ -357,7 +357,7 @@ def package_imports() -> dict[str, set[str]]:
 def _package(parts: Sequence[str]) -> str | None:
     if not parts or parts[0] in ("__init__", "__main__", "__version__"):
         return None
-    return "ground" if parts[0] in GROUND else "plugging" if parts[0] in PLUGGING else parts[0]
+    return "ground" if parts[0] in GROUND else "specs" if parts[0] in SPECS else parts[0]
 
 
 def _imports(path: Path) -> Iterator[tuple[str, ...]]:
@@ -389,6 +389,16 @@ def _layers(arrows: dict[str, set[str]]) -> Iterator[list[str]]:
         free = sorted(name for name in remaining if all(name in reach[other] for other in reach[name]))
         yield free
         remaining = {name: others for name, others in remaining.items() if name not in free}
+
+
+def _circles(arrows: dict[str, set[str]]) -> str:
+    """Name the packages that import each other, directly or by way of others."""
+    reach = {name: _reachable(arrows, name) for name in arrows}
+    circles = {tuple(sorted({name, *(other for other in reach[name] if name in reach[other])})) for name in arrows}
+    named = [
+        f"{', '.join(f'`{name}`' for name in circle)} import each other." for circle in sorted(circles) if circle[1:]
+    ]
+    return f"Exceptions: {' '.join(named)}" if named else ""
 
 
 def _reachable(arrows: dict[str, set[str]], start: str) -> set[str]:
