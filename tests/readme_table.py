@@ -2,11 +2,25 @@
 
 from pathlib import Path
 
-from mirbench.plugins import Plugins
-from mirbench.results.leaderboard import latest
+from mirbench.domain import Result
+from mirbench.results.formats import lay_out
+from mirbench.results.leaderboard import is_standard, latest
 from mirbench.results.records import read_records
 
 ROOT = Path(__file__).parents[1]
+# A few of each kind: untrained, self-supervised, supervised. All others are in the documentation.
+SHOWN = (
+    "chroma",
+    "logmel",
+    "random",
+    "stone",
+    "skey",
+    "vit1d",
+    "vit1d-equivariant",
+    "mt2",
+    "basic-pitch",
+    "musicnn-mtt",
+)
 TASKS = {
     "key": "weighted score",
     "chord": "majmin",
@@ -18,27 +32,22 @@ TASKS = {
 
 
 def table() -> str:
-    """Lay the kept headline numbers out in Markdown, one row an encoder; the best of each task is bold."""
-    results = [result for result in latest(read_records(ROOT / "results" / "records")) if result.is_headline]
-    found = {(result.encoder, result.task): result for result in results if not result.options}
-    encoders = sorted({encoder for encoder, _ in found})
-    catalog = Plugins().encoders
-    best = {task: max(found[encoder, task].value for encoder in encoders) for task in TASKS}
-    rows = [
-        f"| encoder | parameters | weights | {' | '.join(f'{task}: {metric}' for task, metric in TASKS.items())} |",
-        "|---" * (3 + len(TASKS)) + "|",
+    """Lay out headline results in Markdown, the best mean rank first, the best of each task bold."""
+    results = [
+        result
+        for result in latest(read_records(ROOT / "results" / "records"))
+        if result.is_headline and is_standard(result) and result.encoder in SHOWN and result.task in TASKS
     ]
-    for encoder in encoders:
-        name, at, _ = encoder.partition("@")
-        spec = catalog[name]
-        license = "publisher's" if at else spec.weights_license.split(":")[0]
-        cells = [f"{spec.n_parameters:,}" if spec.n_parameters else "", license]
-        for task in TASKS:
-            result = found[encoder, task]
-            value = f"**{result.value:.3f}**" if result.value == best[task] else f"{result.value:.3f}"
-            cells.append(f"{value} [{result.low:.3f}, {result.high:.3f}]")
-        rows.append(f"| `{encoder}` | {' | '.join(cells)} |")
-    return "\n".join(rows)
+    cells = {(result.encoder, result.task): result for result in results}
+    best = {task: max(cells[encoder, task].rank_value for encoder in SHOWN) for task in TASKS}
+    order = [row.encoder for row in lay_out(results, {}, only_headlines=True).rows]
+    heads = [f"{task}: {metric}" for task, metric in TASKS.items()]
+    rows = [[f"`{encoder}`", *(_shown(cells[encoder, task], best[task]) for task in TASKS)] for encoder in order]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [["encoder", *heads], ["---"] * (1 + len(TASKS)), *rows])
+
+
+def _shown(result: Result, best: float) -> str:
+    return f"**{result.value:.3f}**" if result.rank_value == best else f"{result.value:.3f}"
 
 
 if __name__ == "__main__":
