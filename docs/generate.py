@@ -6,6 +6,7 @@
 
 import ast
 import inspect
+import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -282,6 +283,18 @@ def api_page(module: str) -> str:
     return _page([f"# {module}", f"```{{eval-rst}}\n.. automodule:: {module}\n```"])
 
 
+def notebook() -> str:
+    """Show the cells of the notebook."""
+    cells = json.loads((ROOT / "docs" / "guide" / "notebook.ipynb").read_text())["cells"]
+    texts = ["".join(cell["source"]) for cell in cells]
+    return _page(
+        [
+            text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```"
+            for cell, text in zip(cells, texts, strict=True)
+        ]
+    )
+
+
 def _home(name: str) -> str:
     """Return the module of the reference that documents a public name."""
     return next(module for module in PUBLIC if name in _names_of(module))
@@ -433,6 +446,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "results": results,
     "api": api,
     "packages": packages,
+    "notebook": notebook,
 }
 
 if __name__ == "__main__":
