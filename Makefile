@@ -21,6 +21,7 @@ check: .venv/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_public_surface.py
 	rm -rf dist
 	$(BIN)/python -m build --wheel
 	$(BIN)/check-wheel-contents dist/*.whl

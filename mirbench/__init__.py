@@ -14,6 +14,7 @@ from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
 if TYPE_CHECKING:
     from mirbench.domain import Clip, ClipMetric, Dataset, Encoder, Features, LabelledIntervals, Result, SetMetric, Task
     from mirbench.encoders.fingerprint import fingerprint
+    from mirbench.encoders.references import find_weights
     from mirbench.encoders.windows import WindowedEncoder, WindowFeatures
     from mirbench.evaluation.multilabel import VectorTask
     from mirbench.runs.api import compare, encoder, leaderboard, run
@@ -44,6 +45,7 @@ __all__ = [
     "WindowedEncoder",
     "compare",
     "encoder",
+    "find_weights",
     "fingerprint",
     "hookimpl",
     "leaderboard",
@@ -52,6 +54,7 @@ __all__ = [
 
 _LATE = {
     **dict.fromkeys(("compare", "encoder", "leaderboard", "run"), "mirbench.runs.api"),
+    "find_weights": "mirbench.encoders.references",
     "fingerprint": "mirbench.encoders.fingerprint",
     "VectorTask": "mirbench.evaluation.multilabel",
     "WindowedEncoder": "mirbench.encoders.windows",
