@@ -33,7 +33,7 @@ def files(tmp_path):
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_example_is_a_plugin_that_implements_its_hook(files, hook):
     found = Plugins([files[hook]])
-    assert not found.problems
+    assert str(files[hook]) not in [problem.plugin for problem in found.problems]
     implementations = getattr(found.manager.hook, hook).get_hookimpls()
     assert str(files[hook]) in [each.plugin_name for each in implementations]
 

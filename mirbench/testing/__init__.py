@@ -84,7 +84,7 @@ def parametrize_with_checks(specs: Iterable[Spec], **options: Any) -> Any:
     ----------
     specs
         Specs of encoders, tasks or data sets.
-    options
+    **options
         Arguments of `checks_of`.
 
     Examples
