@@ -27,6 +27,7 @@ check: .venv/ready-dev
 	$(BIN)/codespell
 	$(BIN)/validate-pyproject pyproject.toml
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_public_surface.py
 	rm -rf dist
 	$(BIN)/python -m build --wheel
 	$(BIN)/check-wheel-contents dist/*.whl

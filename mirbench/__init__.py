@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mirbench.domain import Clip, ClipMetric, Dataset, Encoder, Features, LabelledIntervals, Result, SetMetric, Task
     from mirbench.encoders.fingerprint import fingerprint
     from mirbench.encoders.function import encoder
+    from mirbench.encoders.references import find_weights
     from mirbench.encoders.windows import WindowedEncoder, WindowFeatures
     from mirbench.evaluation.multilabel import VectorTask
     from mirbench.runs.api import compare, leaderboard, run
@@ -46,6 +47,7 @@ __all__ = [
     "WindowedEncoder",
     "compare",
     "encoder",
+    "find_weights",
     "fingerprint",
     "hookimpl",
     "leaderboard",
@@ -55,6 +57,7 @@ __all__ = [
 _LATE = {
     **dict.fromkeys(("compare", "leaderboard", "run"), "mirbench.runs.api"),
     "encoder": "mirbench.encoders.function",
+    "find_weights": "mirbench.encoders.references",
     "fingerprint": "mirbench.encoders.fingerprint",
     "VectorTask": "mirbench.evaluation.multilabel",
     "WindowedEncoder": "mirbench.encoders.windows",

@@ -1,4 +1,4 @@
-"""What can go wrong and can be mended by the user; everything else is a bug and keeps its traceback."""
+"""Errors that the user can mend; every other exception is a bug and keeps its traceback."""
 
 import errno
 from pathlib import Path
@@ -23,16 +23,30 @@ ADVICE = {
 
 
 class MirbenchError(Exception):
-    """The root of all errors that the command line prints as one line, without a traceback."""
+    """Root of all errors that the command line prints as one line, without a traceback."""
 
 
 def first_line(error: BaseException) -> str:
-    """Give what an error of another library says in its first line, or what it is called."""
+    """Return the first line of an exception's message, or its class name.
+
+    Parameters
+    ----------
+    error
+        Exception of another library.
+    """
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def of_system(error: OSError, place: str = "") -> str:
-    """Return one line for an error of the operating system: the path (or `place`), what happened, what to do."""
+    """Return one line about an error of the operating system: the path, what happened, and what to do.
+
+    Parameters
+    ----------
+    error
+        The error.
+    place
+        Path to name where the error names none.
+    """
     named = error.filename.decode() if isinstance(error.filename, bytes) else error.filename
     where = f"{named if named is not None else place}: " if named is not None or place else ""
     advice = f"; {ADVICE[error.errno]}" if error.errno in ADVICE else ""
@@ -40,7 +54,7 @@ def of_system(error: OSError, place: str = "") -> str:
 
 
 class UsageError(MirbenchError):
-    """The command asks for something that does not exist or does not go together."""
+    """The command names something that does not exist, or arguments that exclude each other."""
 
 
 class PluginError(MirbenchError):
@@ -64,12 +78,19 @@ class EncoderError(MirbenchError):
 
 
 class DamagedFeaturesError(MirbenchError):
-    """Stored features are not what was written; they can be computed again.
+    """Stored features differ from what was written; they can be computed again.
 
     Attributes
     ----------
     path
-        The file that holds them.
+        File that holds them.
+
+    Parameters
+    ----------
+    path
+        File that holds them.
+    problem
+        What is wrong with it.
     """
 
     def __init__(self, path: Path, problem: str) -> None:

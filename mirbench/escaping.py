@@ -1,4 +1,4 @@
-"""Write text from elsewhere (names in records, plugins and bundles) so that no format takes it for more than text."""
+"""Escape foreign text (names in records, plugins and bundles) so that every output format shows it as text."""
 
 import json
 import math
@@ -42,12 +42,14 @@ IN_LATEX = {
 
 
 def visible(text: str, keep: str = "") -> str:
-    """Spell characters that are not seen (control sequences of terminals, line breaks, lone surrogates) as escapes.
+    """Return text with invisible characters (terminal control sequences, line breaks, lone surrogates) as escapes.
 
     Parameters
     ----------
+    text
+        Text to escape.
     keep
-        Characters that stay.
+        Characters that are left as they are.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -58,7 +60,13 @@ def visible(text: str, keep: str = "") -> str:
 
 
 def csv_cell(value: Any) -> Any:
-    """Return a cell that spreadsheets take for text where it is text; numbers stay numbers."""
+    """Return a value for a cell of a CSV file, such that spreadsheets take no text for a formula.
+
+    Parameters
+    ----------
+    value
+        Value of the cell; numbers are returned unchanged.
+    """
     if not isinstance(value, str):
         return value
     text = value if value[:1] in FORMULA else visible(value)
@@ -72,20 +80,37 @@ def _is_number(text: str) -> bool:
 
 
 def markdown_cell(text: str) -> str:
-    """Return text for a cell of a table: no further cells, links, images or HTML."""
+    """Return text for a cell of a Markdown table, free of further cells, links, images and HTML.
+
+    Parameters
+    ----------
+    text
+        Text to escape.
+    """
     escaped = "".join(IN_MARKDOWN.get(character, character) for character in visible(text))
     return escaped.replace("://", "&#58;//")  # which would become a link by itself
 
 
 def latex_text(text: str) -> str:
-    """Return text that LaTeX sets as it is."""
+    """Return text that LaTeX prints literally.
+
+    Parameters
+    ----------
+    text
+        Text to escape.
+    """
     return "".join(IN_LATEX.get(character, character) for character in visible(text))
 
 
 def script_json(values: Any) -> str:
-    """Return JSON for a script element of an HTML page: nothing in it ends or hides the script.
+    """Return JSON for a script element of an HTML page; nothing in it can end the script.
 
-    Numbers that JSON does not have (NaN, infinity) become null.
+    Values that JSON does not have (NaN, infinity) become null.
+
+    Parameters
+    ----------
+    values
+        Numbers, texts, lists and dictionaries.
     """
     text = json.dumps(_finite(values), sort_keys=True, allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e")

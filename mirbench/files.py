@@ -1,4 +1,4 @@
-"""Write files that are either whole or not there, and name them by their content."""
+"""Write files atomically and identify them by their content."""
 
 import hashlib
 import os
@@ -15,7 +15,20 @@ TEMPORARY_NAME = f"{TEMPORARY_PREFIX}{8 * '?'}"  # as tempfile names them
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a machine that loses power, sees all of it or nothing."""
+    """Write a file so that a reader sees all of it or nothing, even after a loss of power.
+
+    Parameters
+    ----------
+    path
+        File to write; folders that are missing are created.
+    content
+        Bytes of the file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; its `filename` is `path`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with naming(path):
         _write(path, content)
@@ -23,7 +36,23 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Let errors of the operating system name this file: a write to a full disk names none."""
+    """Name a file in errors of the operating system, which leave it out where a disk is full.
+
+    Parameters
+    ----------
+    path
+        File to name.
+
+    Yields
+    ------
+    None
+        Control of the block that writes the file.
+
+    Raises
+    ------
+    OSError
+        As raised in the block, with `path` as its `filename`.
+    """
     try:
         yield
     except OSError as error:
@@ -46,15 +75,17 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def sweep(folder: Path, *, deep: bool = True) -> None:
-    """Remove what killed writers have left behind, an hour after it was last touched.
+    """Remove temporary files of killed processes, one hour after they were last modified.
 
-    A time of change in the future says nothing, since the clock was wrong then or is now: such a file is dated now, and
-    goes an hour later.
+    A modification time in the future is meaningless, since the clock is wrong now or was wrong then. Such a file is
+    dated now, and removed an hour later.
 
     Parameters
     ----------
+    folder
+        Folder to search.
     deep
-        If false, leave the folders in this one alone.
+        If false, leave out the folders in it.
     """
     for path in (folder.rglob if deep else folder.glob)(TEMPORARY_NAME):
         with suppress(OSError):  # another process swept it, or nothing can be removed here
@@ -66,7 +97,18 @@ def sweep(folder: Path, *, deep: bool = True) -> None:
 
 
 def content_hash(path: Path) -> str:
-    """Hash a file's bytes (SHA-256); remembered in this process while size and time of change stay the same."""
+    """Return the SHA-256 of a file's bytes, cached in this process while size and modification time stay the same.
+
+    Parameters
+    ----------
+    path
+        File to hash.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
     status = path.stat()
     return _hash_file(path, status.st_size, status.st_mtime_ns)
 
@@ -78,7 +120,13 @@ def _hash_file(path: Path, size: int, mtime_ns: int) -> str:
 
 
 def find_home(given: Path | None = None) -> Path:
-    """Return the folder of data and features: the given one, else MIRBENCH_HOME, else one in the user's cache."""
+    """Return the folder of data and features: the given one, else MIRBENCH_HOME, else one in the user's cache.
+
+    Parameters
+    ----------
+    given
+        Folder that the user named, if any.
+    """
     if given is not None:
         return given
     if os.environ.get("MIRBENCH_HOME"):

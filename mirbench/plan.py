@@ -37,19 +37,19 @@ class Settings:
     seed
         Seed of the bootstrap and of training subsets; nothing else in the standard protocol is random.
     protocol
-        Name of the protocol by which probes are fitted and chosen.
+        Name of the protocol by which probes are trained and chosen.
     train_fractions
         Shares of the training clips, each of which is evaluated.
     memory
         Bytes that the training rows of a probe may take.
     store_limit
-        Bytes that stored features may take, beside those of the encoder at work; None for no limit.
+        Bytes that stored features may take, besides those of the encoder in use; None for no limit.
     size
         Size of embedded data sets.
     precision
         Floating-point precision of networks, see `mirbench.encoders.precision`.
     fresh
-        Whether jobs that are finished are done again.
+        Whether finished jobs are computed again.
     keeps
         Whether features and finished jobs are kept for later runs.
     trust_remote_code
@@ -76,24 +76,36 @@ class Settings:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def request(self, task: TaskSpec) -> DatasetRequest:
-        """What a data set is asked for."""
+        """Return the request to a data set.
+
+        Parameters
+        ----------
+        task
+            Task for which references are needed.
+        """
         return DatasetRequest(task=task.name, size=self.size, home=self.home, workers=self.workers)
 
 
 @runtime_checkable
 class NamedEncoder(Protocol):
-    """An encoder that a user has named, see `mirbench.encoders.references.EncoderReference`."""
+    """An encoder as a user has named it, see `mirbench.encoders.references.EncoderReference`."""
 
     @property
     def name(self) -> str:
-        """Name in results; tells other weights and other precisions apart."""
+        """Name in results; includes other weights and other precisions."""
 
     @property
     def text(self) -> str:
-        """What the user wrote."""
+        """The encoder as the user wrote it."""
 
     def load(self, device: str) -> "Encoder":
-        """Load it."""
+        """Return the loaded encoder.
+
+        Parameters
+        ----------
+        device
+            "cpu" or "cuda".
+        """
 
 
 @dataclass(frozen=True)
@@ -103,9 +115,13 @@ class Job:
     Attributes
     ----------
     encoder
-        The encoder as it was asked for; its `load` is called once a run.
+        Encoder as it was requested; its `load` is called once a run.
+    task
+        Spec of the task.
+    dataset
+        Spec of the data set.
     options
-        Options of the task, where they are not its defaults.
+        Options of the task that differ from its defaults.
     """
 
     encoder: "NamedEncoder"
@@ -115,12 +131,12 @@ class Job:
 
     @property
     def data(self) -> DataKey:
-        """What tells its references from those of other jobs."""
+        """Names of the task and of the data set, which together determine the references."""
         return self.task.name, self.dataset.name
 
     @cached_property
     def loaded_task(self) -> "Task":
-        """The task with its options, loaded once."""
+        """Task with its options, loaded once."""
         return self.task.load(**dict(self.options))
 
     def __str__(self) -> str:
@@ -133,10 +149,14 @@ class Plan:
 
     Attributes
     ----------
+    jobs
+        Jobs in the order in which they run.
+    settings
+        Settings that all jobs share.
     absent
-        Why data sets or encoders are left out, where all are asked for and some are not on this machine.
+        Reasons why data sets or encoders are left out, by name, where all are requested and some are not installed.
     csv
-        The user's own file, in place of data sets.
+        CSV file of the user's own recordings, instead of data sets.
     """
 
     jobs: tuple[Job, ...]
@@ -146,5 +166,5 @@ class Plan:
 
     @cached_property
     def run(self) -> str:
-        """A name for the run: date, host and process."""
+        """Name of the run: date, host and process."""
         return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{socket.gethostname()}-{os.getpid()}"

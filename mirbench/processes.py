@@ -8,7 +8,15 @@ from concurrent.futures import ProcessPoolExecutor
 
 
 def process_pool(workers: int) -> ProcessPoolExecutor:
-    """Start worker processes afresh (not by fork: torch and its threads do not survive one)."""
+    """Return a pool of worker processes that end with their parent.
+
+    Processes are spawned, not forked: the threads of torch do not survive a fork.
+
+    Parameters
+    ----------
+    workers
+        Number of processes.
+    """
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_follow_parent)
 
 

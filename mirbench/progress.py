@@ -1,4 +1,4 @@
-"""Show how far long work has come: a bar on a terminal, a line now and then in a log."""
+"""Show progress: a bar on a terminal, an occasional line in a log."""
 
 import sys
 import time
@@ -25,7 +25,7 @@ class _Report(ABC):
 
     @abstractmethod
     def _line(self) -> str:
-        """Say how far it has come."""
+        """Return the state of progress, for a log."""
 
     def _add(self, n: int) -> None:
         self._n_done += n
@@ -51,14 +51,16 @@ class _Report(ABC):
 
 
 class Progress(_Report):
-    """Count clips and the audio in them.
+    """Progress in clips and in seconds of audio.
 
     Parameters
     ----------
     title
-        What is being done.
+        Name of the work.
     n_clips
-        How many clips there are to do.
+        Number of clips.
+    quiet
+        If true, show no progress.
     """
 
     def __init__(self, title: str, n_clips: int, *, quiet: bool = False) -> None:
@@ -67,7 +69,13 @@ class Progress(_Report):
         self._audio_seconds = 0.0
 
     def advance(self, audio_seconds: float) -> None:
-        """Report one more clip."""
+        """Count one more clip.
+
+        Parameters
+        ----------
+        audio_seconds
+            Duration of the clip.
+        """
         self._audio_seconds += audio_seconds
         self._bar.set_postfix_str(self._speed(), refresh=False)
         self._add(1)
@@ -81,14 +89,16 @@ class Progress(_Report):
 
 
 class ByteProgress(_Report):
-    """Count bytes.
+    """Progress in bytes.
 
     Parameters
     ----------
+    title
+        Name of the work.
     n_bytes
-        How many there are in all; None where it is not known.
+        Number of bytes; None where it is unknown.
     n_done
-        What was there before.
+        Number of bytes that were present at the start.
     """
 
     def __init__(self, title: str, n_bytes: int | None, n_done: int = 0) -> None:
@@ -96,7 +106,13 @@ class ByteProgress(_Report):
         self._of_all = f" of {n_bytes / 1e6:.1f}" if n_bytes is not None else ""
 
     def advance(self, n_bytes: int) -> None:
-        """Report some more bytes."""
+        """Count further bytes.
+
+        Parameters
+        ----------
+        n_bytes
+            Number of them.
+        """
         self._add(n_bytes)
 
     def _line(self) -> str:
@@ -104,14 +120,18 @@ class ByteProgress(_Report):
 
 
 class StepProgress(_Report):
-    """Count steps of a training, or whatever has a name.
+    """Progress in steps of a training, or in other units.
 
     Parameters
     ----------
+    title
+        Name of the work.
     n_steps
-        How many there are in all.
+        Number of steps.
     n_done
-        How many were done before.
+        Number of steps that were done before the start.
+    unit
+        Name of the unit, in the singular.
     """
 
     def __init__(self, title: str, n_steps: int, n_done: int = 0, unit: str = "step") -> None:
@@ -120,11 +140,23 @@ class StepProgress(_Report):
         self._state = ""
 
     def total(self, n_steps: int) -> None:
-        """Say how many steps there are, once it is known."""
+        """Set the number of steps, once it is known.
+
+        Parameters
+        ----------
+        n_steps
+            Number of steps.
+        """
         self._n_steps = self._bar.total = n_steps
 
     def advance(self, state: str) -> None:
-        """Report one more step, and how it stands."""
+        """Count one more step.
+
+        Parameters
+        ----------
+        state
+            Text beside the bar, such as the loss.
+        """
         self._state = state
         self._bar.set_postfix_str(state, refresh=False)
         self._add(1)

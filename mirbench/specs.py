@@ -1,7 +1,7 @@
-"""What a plugin offers: light records that say what there is, and how to load it.
+"""Specs of what plugins offer: light records with a name, properties for lists, and a function that loads the object.
 
-This module and `mirbench.hookspecs` are all that a plugin needs at import; they take nothing heavier than the standard
-library, so that `mirbench list` answers at once.
+This module and `mirbench.hookspecs` are all that a plugin needs at import. They import the standard library only, so
+that `mirbench list` stays fast.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def nothing_missing() -> None:
-    """Say that all is here."""
+    """Return None: all that the encoder needs is installed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,30 +23,36 @@ class EncoderSpec:
 
     Attributes
     ----------
+    name
+        Name on the command line and in results.
     load
-        Called with the device ("cpu", "cuda"); returns the encoder with its weights. Import torch in there.
+        Called with the device ("cpu" or "cuda"); returns the encoder with its weights. Import torch inside it.
     load_from
         Called with the device and a file or folder of other weights, or None for an untrained network (the same at
-        every call). None where the encoder has no other weights.
+        every call). None where the encoder takes no other weights.
     load_named
-        Of a family of encoders, `NAME:REFERENCE`: called with the device, the reference, and whether the user trusts
+        For a family of encoders, `NAME:REFERENCE`: called with the device, the reference, and whether the user trusts
         code that lies beside weights. None for a single encoder.
     missing
-        Called without loading anything; says what is not on this machine and what to do about it, or gives None. "all"
-        encoders leaves out what is missing.
+        Called without loading anything; returns what is not installed and how to install it, or None. `--encoder all`
+        leaves out encoders of which something is missing.
     pretrain
-        Trains a network of this kind; see `mirbench pretrain`. None where mirbench cannot.
+        Trains a network of this kind; see `mirbench pretrain`. None where mirbench cannot train it.
     labelled_by
-        Name of the task whose references its training needs; empty where it needs none.
+        Name of the task whose references the training needs; empty where it needs none.
     is_floor
         Whether it was never trained, so that others are measured against it.
     n_parameters, sample_rate, frame_rate, n_dims
-        For lists: parameters of the network, Hz, frames a second, dims of a frame. None: not known before it is loaded.
-        A conformance check compares them with the loaded encoder.
+        Properties for lists: number of parameters, sample rate in Hz, frames per second, dimension of a frame. None
+        where it is unknown before loading. A conformance check compares them with the loaded encoder.
+    description
+        One line for lists.
     license
-        Of the code.
+        Licence of the code.
     weights_license
-        Of the weights; empty where there are none.
+        Licence of the weights; empty where there are none.
+    citation
+        Authors and year of the publication.
     """
 
     name: str
@@ -69,28 +75,34 @@ class EncoderSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainRequest:
-    """What `mirbench pretrain` asks of an encoder's plugin.
+    """Request of `mirbench pretrain` to an encoder's plugin.
 
     Attributes
     ----------
     model
         Name of the encoder.
     audio
-        Folders, searched recursively, and files.
+        Folders, which are searched recursively, and files.
     clips, datasets
-        Training clips of data sets, with references where the encoder needs them; and the names of these.
+        Training clips of data sets, with references where the encoder needs them; names of these data sets.
     out
-        Where the weights go; what belongs to the training lies beside it.
+        File of the weights; checkpoints and logs of the training lie beside it.
     home
-        Where data and what is computed once are kept.
+        Folder of data and of files that are computed once.
     steps, hours, batch_size
-        None: as published.
+        Length of the training in steps or hours, and clips in a batch; None for the published values.
+    seed
+        Seed of initial weights and of all random choices.
+    device
+        "cpu" or "cuda".
+    workers
+        Number of processes that decode audio.
     resume
-        Whether to go on from where an interrupted training stopped.
+        Whether to continue an interrupted training.
     license
-        Of the weights.
+        Licence of the weights.
     options
-        Choices of the model's own; it refuses those that it does not know.
+        Options of the model; it refuses those that it does not have.
     """
 
     model: str
@@ -116,12 +128,20 @@ class TaskSpec:
 
     Attributes
     ----------
+    name
+        Name on the command line and in results.
     load
         Called with the options that the user chose, by keyword; returns the task.
     default_dataset
-        What `mirbench run` takes where no data set is named.
+        Data set of `mirbench run` where none is named.
     options
-        Choices that change what is measured, and their values; the first is the default.
+        Options that change what is measured, with their values; the first value is the default.
+    description
+        One line for lists.
+    license
+        Licence of the code.
+    citation
+        Authors and year of the publication.
     """
 
     name: str
@@ -135,12 +155,20 @@ class TaskSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetRequest:
-    """What a data set is asked for: one task's references, in one size, with data kept under one folder.
+    """Request to a data set: references for one task, in one size, with data kept in one folder.
 
     Attributes
     ----------
+    task
+        Name of the task for which references are needed.
+    size
+        Size of an embedded data set: "default" or "small".
+    home
+        Folder of data and features.
+    workers
+        Number of processes that render or synthesise clips.
     verify
-        Whether `prepare` reads what is there, and makes again what is damaged: for data sets that are made.
+        Whether `prepare` reads existing files and renders damaged ones again; for embedded data sets.
     """
 
     task: str
@@ -156,12 +184,24 @@ class DatasetSpec:
 
     Attributes
     ----------
+    name
+        Name on the command line and in results.
     load
-        Called with a request; returns the data set, or raises `DatasetError` saying what to run if it is not there.
-    prepare
-        Called with a request; downloads or renders what `load` needs. None where nothing can be prepared.
+        Called with a request; returns the data set. Raises `DatasetError`, stating what to run, if files are missing.
     tasks
         Names of the tasks for which it has references.
+    prepare
+        Called with a request; downloads or renders what `load` needs. None where nothing can be prepared.
+    sizes
+        Sizes in which it exists.
+    is_embedded
+        Whether its audio is rendered or synthesised by mirbench, without a download.
+    description
+        One line for lists.
+    license
+        Licence of the data.
+    citation
+        Authors and year of the publication.
     """
 
     name: str

@@ -26,13 +26,22 @@ def read_lines(path: Path, expected: str) -> Iterator[tuple[int, str]]:
 
     Parameters
     ----------
+    path
+        Annotation file.
     expected
-        Description of the file, for the message of an error.
+        Description of the file, for error messages.
+
+    Yields
+    ------
+    number
+        Number of the line.
+    line
+        Text of the line.
 
     Raises
     ------
     ValueError
-        If the file cannot be read, or is no text in UTF-8.
+        If the file cannot be read, or is not UTF-8 text.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -48,7 +57,15 @@ def read_lines(path: Path, expected: str) -> Iterator[tuple[int, str]]:
 
 
 def cells_of(line: str, n_cells: int) -> list[str]:
-    """Split a line into at most so many cells; the last one is the rest of the line."""
+    """Return the cells of a line.
+
+    Parameters
+    ----------
+    line
+        Line of an annotation file.
+    n_cells
+        Largest number of cells; the last one is the rest of the line.
+    """
     if "\t" in line.strip():
         cells = line.strip().split("\t", n_cells - 1)
     elif FIRST_COMMA.match(line):
@@ -59,12 +76,19 @@ def cells_of(line: str, n_cells: int) -> list[str]:
 
 
 def read_times(path: Path, expected: str) -> Float64[np.ndarray, "_event"]:
-    """Read the times at the beginning of each line.
+    """Return the times at the beginning of each line, in seconds.
+
+    Parameters
+    ----------
+    path
+        Annotation file.
+    expected
+        Description of the file, for error messages.
 
     Raises
     ------
     ValueError
-        With file and line, if a time is no finite number from 0, or not later than the one before.
+        With file and line, if a time is not finite, negative, or not later than the one before.
     """
     times: list[float] = []
     before = 0
@@ -82,17 +106,24 @@ def read_times(path: Path, expected: str) -> Float64[np.ndarray, "_event"]:
 def read_intervals(path: Path, expected: str) -> tuple[LabelledIntervals, list[int]]:
     """Read start, end and label of each line, sorted by start.
 
+    Parameters
+    ----------
+    path
+        Annotation file.
+    expected
+        Description of the file, for error messages.
+
     Returns
     -------
     intervals
-        The intervals, which may overlap.
+        Intervals in seconds, which may overlap.
     lines
-        Number of the line of each.
+        Line number of each interval.
 
     Raises
     ------
     ValueError
-        With file and line, if a time is no finite number from 0, an interval does not last, or has no label.
+        With file and line, if a time is not finite or negative, or an interval has no duration or no label.
     """
     rows: list[tuple[float, float, int, str]] = []
     for number, line in read_lines(path, expected):
@@ -119,7 +150,22 @@ def _seconds(path: Path, number: int, line: str, cell: str, expected: str) -> fl
 
 
 def refuse_overlap(path: Path, intervals: LabelledIntervals, lines: list[int]) -> None:
-    """Raise ValueError, with file and line, if two intervals overlap by more than rounding."""
+    """Raise an error if two intervals overlap by more than a millisecond (rounding).
+
+    Parameters
+    ----------
+    path
+        File of the intervals, for the error message.
+    intervals
+        Intervals sorted by start.
+    lines
+        Line number of each interval.
+
+    Raises
+    ------
+    ValueError
+        With file and line, if two intervals overlap.
+    """
     for place in range(1, len(lines)):
         before, own = intervals.intervals[place - 1], intervals.intervals[place]
         if own[0] < before[1] - 0.001:
@@ -130,19 +176,39 @@ def refuse_overlap(path: Path, intervals: LabelledIntervals, lines: list[int]) -
 
 
 def has_times(reference: object) -> bool:
-    """Return whether a reference is an array of times or labelled intervals."""
+    """Return whether a reference is an array of times or labelled intervals.
+
+    Parameters
+    ----------
+    reference
+        Annotation of any type.
+    """
     is_array = isinstance(reference, np.ndarray) and reference.ndim == 1 and reference.dtype == np.float64
     return is_array or isinstance(reference, LabelledIntervals)
 
 
 def last_time(reference: LabelledIntervals | Float64[np.ndarray, "_event"]) -> float:
-    """Return the latest time in a reference; 0 where it holds none."""
+    """Return the latest time in a reference, in seconds; 0 where it holds none.
+
+    Parameters
+    ----------
+    reference
+        Labelled intervals, or an array of times.
+    """
     times = reference.intervals if isinstance(reference, LabelledIntervals) else reference
     return float(times.max()) if times.size else 0.0
 
 
 def line_beyond(path: Path, seconds: float) -> int | None:
-    """Return the number of the first line that holds a time beyond a limit, or None if it is not found."""
+    """Return the number of the first line that holds a time beyond a limit, or None if there is none.
+
+    Parameters
+    ----------
+    path
+        Annotation file.
+    seconds
+        The limit.
+    """
     if not path.is_file():
         return None
     for number, line in read_lines(path, ""):

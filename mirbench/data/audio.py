@@ -1,7 +1,7 @@
-"""Open audio: the only module that does.
+"""Read audio files: the only module that opens them.
 
-soundfile reads wav, flac, ogg and mp3; the extra `mirbench-audio[av]` adds m4a and whatever else FFmpeg decodes. A file
-that is not what it claims to be raises `AudioError`: nothing is ever replaced by zeros.
+soundfile reads wav, flac, ogg and mp3; the extra `mirbench-audio[av]` adds m4a and other formats that FFmpeg decodes. A
+damaged file raises `AudioError`: missing audio is never replaced by zeros.
 """
 
 import importlib.util
@@ -27,14 +27,33 @@ MISSING_TOLERANCE = 0.1  # seconds that a compressed file may fall short of its 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What the header of a file says."""
+    """Properties of an audio file, from its header.
+
+    Attributes
+    ----------
+    sample_rate
+        Sample rate in Hz.
+    duration
+        Length in seconds.
+    """
 
     sample_rate: int
     duration: float
 
 
 def find(path: Path) -> Iterator[Path]:
-    """List the audio files in a folder and all under it, by the ends of their names; or give the file itself."""
+    """Yield the audio files in a folder, recursively, by their suffixes; or the path itself if it is a file.
+
+    Parameters
+    ----------
+    path
+        Folder or file.
+
+    Yields
+    ------
+    Path
+        Audio files in alphabetical order.
+    """
     if not path.is_dir():
         yield path
         return
@@ -42,12 +61,17 @@ def find(path: Path) -> Iterator[Path]:
 
 
 def info(path: Path) -> AudioInfo:
-    """Read the header of a file.
+    """Return sample rate and duration of a file, from its header.
+
+    Parameters
+    ----------
+    path
+        Audio file.
 
     Raises
     ------
     AudioError
-        If there is no such file or it is no audio.
+        If there is no such file, or it is not audio.
     """
     with _opened(path) as file:
         return AudioInfo(file.samplerate, file.frames / file.samplerate)
@@ -56,18 +80,27 @@ def info(path: Path) -> AudioInfo:
 def load(
     path: Path, sample_rate: int, start: float = 0.0, duration: float | None = None
 ) -> Float32[np.ndarray, "samples"]:
-    """Decode a region of a file, mix it to mono and resample it (soxr, high quality).
+    """Return a region of a file, mixed to mono and resampled (soxr, high quality).
 
     Parameters
     ----------
+    path
+        Audio file.
+    sample_rate
+        Sample rate of the returned samples in Hz.
     start, duration
-        In seconds; a duration of None means to the end. Only the region is decoded.
+        Region in seconds; a duration of None extends to the end. Only the region is decoded.
+
+    Returns
+    -------
+    samples
+        Samples in [-1, 1].
 
     Raises
     ------
     AudioError
-        If the file is unreadable, empty, cut off, holds NaN or infinity, or nothing but digital silence; or if the
-        region does not lie inside it.
+        If the file cannot be read, is empty, truncated, contains NaN or infinity, or is digitally silent throughout; or
+        if the region lies outside it.
     """
     with _opened(path) as file:
         native, total = file.samplerate, file.frames

@@ -31,12 +31,19 @@ MAX_SHOWN = 10
 
 
 class CsvDataset(Dataset):
-    """The clips that a CSV file lists.
+    """Data set of the clips that a CSV file lists.
+
+    Parameters
+    ----------
+    path
+        CSV file; paths in it are relative to its folder.
+    task
+        Task whose label column is read.
 
     Raises
     ------
     DatasetError
-        Naming every line (the first ten) that cannot be used, and why.
+        If rows cannot be used; the message names each line (the first ten) and the reason.
     """
 
     def __init__(self, path: Path, task: Task) -> None:
@@ -70,7 +77,6 @@ class CsvDataset(Dataset):
             raise DatasetError(f"{path}: no rows with split {' or '.join(absent)}; every split needs some")
 
     def clips(self, split: Split) -> Sequence[Clip]:
-        """List the clips of a split in the order of the file."""
         return [clip for clip in self._clips if clip.split == split]
 
 

@@ -1,7 +1,7 @@
-"""Fetch files over HTTP and unpack archives: whole and verified, or not there.
+"""Download files over HTTP and unpack archives: complete and verified, or not at all.
 
-A download that was interrupted continues where it stopped. A file that has its final name was complete, and its
-checksum right, before it got that name; it is not read again.
+An interrupted download continues where it stopped. A file gets its final name once it is complete and its checksum is
+verified; it is not read again.
 """
 
 import gzip
@@ -45,16 +45,21 @@ def fetch(
     binary: bool = False,
     title: str = "",
 ) -> None:
-    """Download a file, unless it is there; continues with what is in `path` + ".part".
+    """Download a file unless it exists; continue an interrupted download in `path` + ".part".
 
     Parameters
     ----------
+    url
+        Address of the file (HTTP or HTTPS).
+    path
+        Where the file is stored.
     md5, sha256
-        What its bytes must hash to, in hexadecimal.
+        Expected checksum in hexadecimal; None if it is unknown.
     binary
-        Whether text is refused. A web page always is: networks that ask for a login answer every address with one.
+        Whether text is refused. A web page is always refused: networks that require a login answer every request with
+        one.
     title
-        What the progress is called; by default the file's name.
+        Title of the progress bar; by default the file's name.
 
     Raises
     ------
@@ -79,14 +84,21 @@ def fetch(
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a zip or tar (gz, bz2) archive into a folder.
 
-    Nothing is put there before all of the archive is unpacked beside it. What the folder holds already stays, except
-    files that the archive holds too.
+    Files are moved into the folder only after the whole archive has been unpacked beside it. Files that the folder
+    holds already are kept, except those that the archive holds too.
+
+    Parameters
+    ----------
+    archive
+        Archive to unpack.
+    folder
+        Folder for its content; created where it is missing.
 
     Raises
     ------
     DatasetError
-        If it is no archive, is damaged (zip knows the checksum of every file), or holds links or paths that lead
-        elsewhere; the folder is then as it was.
+        If the file is not an archive, is damaged (zip stores checksums), or holds links or paths that lead elsewhere;
+        the folder is then unchanged.
     """
     folder = folder.resolve()  # a link may lead to another disk: what is unpacked must lie on the same
     beside = folder.with_name(f".{folder.name}.unpacking")

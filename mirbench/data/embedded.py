@@ -1,8 +1,8 @@
-"""Data sets that are made on this machine: rendered or synthesised once, then read.
+"""Data sets that are rendered or synthesised once on the user's machine, then read.
 
-A folder holds one FLAC file and one JSON file of labels for every clip. Each is written at once or not at all, and the
-manifest comes last: what was interrupted continues where it stopped. The manifest holds the hash of every FLAC file,
-and one of its own list of clips.
+A folder holds one FLAC file and one JSON file of labels for every clip. Each is written atomically, and the manifest is
+written last: an interrupted run continues where it stopped. The manifest holds the hash of every FLAC file, and one of
+its own list of clips.
 """
 
 import io
@@ -31,14 +31,16 @@ Samples = Float32[np.ndarray, "_samples"] | Int16[np.ndarray, "_samples"]
 
 @dataclass(frozen=True)
 class Made:
-    """A clip as it was made.
+    """A clip that was rendered or synthesised.
 
     Attributes
     ----------
     samples
         float32 in [-1, 1], or int16; stored with 16 bits.
+    sample_rate
+        Sample rate in Hz.
     labels
-        Anything that JSON can hold.
+        Annotation, of any type that JSON can represent.
     """
 
     samples: Samples
@@ -48,7 +50,19 @@ class Made:
 
 @dataclass(frozen=True)
 class Stored:
-    """A clip as the manifest knows it."""
+    """A stored clip, as listed in the manifest.
+
+    Attributes
+    ----------
+    path
+        FLAC file.
+    sha256
+        SHA-256 of the file's bytes in hexadecimal.
+    duration
+        Length in seconds.
+    labels
+        Annotation, of any type that JSON can represent.
+    """
 
     path: Path
     sha256: str
@@ -57,14 +71,18 @@ class Stored:
 
 
 def manifest_path(request: DatasetRequest, name: str, rendering: int, inputs: str) -> Path:
-    """Say where the manifest of a size lies; its folder is named by all that the audio depends on.
+    """Return the path of a size's manifest; its folder is named after everything on which the audio depends.
 
     Parameters
     ----------
+    request
+        Request with the size and the folder of data.
+    name
+        Name of the data set.
     rendering
-        Raised by the data set whenever the same inputs would give other audio or other labels.
+        Version of the code; raised whenever the same inputs would produce other audio or other labels.
     inputs
-        Everything else; the version of the FLAC encoder is added here.
+        Everything else on which the audio depends. The version of the FLAC encoder is added by this function.
     """
     digest = sha256(f"{inputs} {soundfile.__libsndfile_version__}".encode()).hexdigest()[:10]
     return request.home / "data" / name / f"{rendering}-{digest}" / f"manifest-{request.size}.json"
@@ -80,21 +98,25 @@ def generate(
     about: Mapping[str, Any] | None = None,
     verify: bool = False,
 ) -> None:
-    """Make the clips that are missing, in as many processes as there are workers.
+    """Render the missing clips in several processes, and write the manifest.
 
     Parameters
     ----------
     manifest
-        Written last; see `manifest_path`.
+        Path of the manifest, see `manifest_path`.
     items
-        What to make, by the stem of its files.
+        Descriptions of the clips, by the stem of their files.
     make
-        A function that processes can be sent (of a module, or a partial of one).
+        Renders one clip from its description; must be picklable (a function of a module, or a partial of one).
+    title
+        Title of the progress bar.
+    workers
+        Number of processes.
     about
-        What else the manifest says.
+        Further entries of the manifest.
     verify
-        If true, read every file that the manifest lists, and make those again that are not as they were made; all of
-        them if the manifest itself is damaged. Otherwise a manifest that is there is believed.
+        If true, read every file that the manifest lists and render again those that have changed; all of them if the
+        manifest itself is damaged. Otherwise an existing manifest is trusted.
     """
     if manifest.is_file() and not verify:
         return
@@ -132,14 +154,21 @@ class _Clips(dict[str, Stored]):
 
 
 def read_manifest(manifest: Path, name: str) -> dict[str, Stored]:
-    """Read what `generate` wrote, by stem.
+    """Return the clips that `generate` has stored, by stem.
+
+    Parameters
+    ----------
+    manifest
+        Path of the manifest.
+    name
+        Name of the data set, for error messages.
 
     Raises
     ------
     MissingDataError
-        If the data set has not been made, saying how to.
+        If the data set has not been rendered; the message states how to.
     DatasetError
-        If the manifest is damaged, or lists no clip of the name that is looked up.
+        If the manifest is damaged. Looking up a stem that is not listed raises it, too.
     """
     size = manifest.stem.removeprefix("manifest").removeprefix("-")
     command = f"run 'mirbench data prepare {name}{f' --size {size}' if size not in ('', 'default') else ''}'"
@@ -156,7 +185,24 @@ def read_manifest(manifest: Path, name: str) -> dict[str, Stored]:
 
 
 def make_one(stem: str, item: T, folder: Path, make: Callable[[T], Made]) -> float:
-    """Make one clip and its labels in a folder; returns its duration in seconds."""
+    """Render one clip, write its audio and its labels, and return its duration.
+
+    Parameters
+    ----------
+    stem
+        Stem of the files.
+    item
+        Description of the clip.
+    folder
+        Folder of the files.
+    make
+        Renders the clip.
+
+    Returns
+    -------
+    duration
+        Length of the clip in seconds.
+    """
     made = make(item)
     duration = len(made.samples) / made.sample_rate
     audio = io.BytesIO()
@@ -168,7 +214,7 @@ def make_one(stem: str, item: T, folder: Path, make: Callable[[T], Made]) -> flo
 
 
 def _entry(folder: Path, stem: str) -> dict[str, Any] | None:
-    """Describe a clip by its files; None if one of them is missing or its labels cannot be read."""
+    """Return the manifest's entry of a clip, from its files; None if one is missing or unreadable."""
     try:
         about = json.loads((folder / f"{stem}.json").read_text())
         entry = {"sha256": content_hash(folder / f"{stem}.flac"), **about}
@@ -199,5 +245,5 @@ def _is_entry(entry: Any) -> bool:
 
 
 def _checksum(clips: Mapping[str, Any]) -> str:
-    """Hash a list of clips; older manifests do not hold one."""
+    """Return the hash of a list of clips; older manifests do not hold one."""
     return sha256(json.dumps(clips, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Published data sets: say which of their files are not there, in words that loaders share."""
+"""Report the missing files of downloaded data sets, in the same words for all of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,19 +10,34 @@ MAX_SHOWN = 5
 
 
 def missing_files(paths: Sequence[Path]) -> list[Path]:
-    """List the files that are not there."""
+    """Return the files that do not exist.
+
+    Parameters
+    ----------
+    paths
+        Files to look for.
+    """
     return [path for path in paths if not path.is_file()]
 
 
 def require_files(name: str, folder: Path, paths: Sequence[Path]) -> None:
-    """See that all files of a data set are there.
+    """Raise an error unless all files of a data set exist.
+
+    Parameters
+    ----------
+    name
+        Name of the data set.
+    folder
+        Folder of the data set.
+    paths
+        Files that it needs.
 
     Raises
     ------
     MissingDataError
-        If none is.
+        If none of them exists.
     DatasetError
-        If some are missing, counting and naming them.
+        If some are missing; the message counts and lists them.
     """
     missing = missing_files(paths)
     if missing and len(missing) == len(paths):
@@ -35,16 +50,45 @@ def require_files(name: str, folder: Path, paths: Sequence[Path]) -> None:
 
 
 def refuse_missing(name: str, folder: Path, why: str = "no such folder") -> NoReturn:
-    """Raise the `MissingDataError` of a data set that is not there at all."""
+    """Raise the error of a data set of which no file exists.
+
+    Parameters
+    ----------
+    name
+        Name of the data set.
+    folder
+        Folder in which it was expected.
+    why
+        What is missing.
+
+    Raises
+    ------
+    MissingDataError
+        Always; the message states the command that prepares the data set.
+    """
     raise MissingDataError(f"{name} is not in {folder} ({why}); run 'mirbench data prepare {name}'")
 
 
 def few(names: Sequence[str]) -> str:
-    """Name the first ones and count the others."""
+    """Return the first names, and the number of the others, as text.
+
+    Parameters
+    ----------
+    names
+        Names to list.
+    """
     more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
     return ", ".join(names[:MAX_SHOWN]) + more
 
 
 def named(folder: Path, paths: Sequence[Path]) -> str:
-    """Name files as they lie in a folder: the first ones, and the number of the others."""
+    """Return the paths of files relative to a folder, as `few` lists them.
+
+    Parameters
+    ----------
+    folder
+        Folder of the data set.
+    paths
+        Files to list.
+    """
     return few([str(path.relative_to(folder) if path.is_relative_to(folder) else path) for path in paths])

@@ -16,12 +16,19 @@ SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 @dataclass(frozen=True, eq=False)
 class LabelledIntervals:
-    """What is so from when to when: chords, sections, events.
+    """Labels of intervals of time: chords, sections or sound events.
 
     Attributes
     ----------
     intervals
-        One row of start and end each.
+        Start and end of each interval, in seconds.
+    labels
+        Label of each interval, in the same order.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many labels as intervals.
     """
 
     intervals: Float64[np.ndarray, "interval 2"]
@@ -34,18 +41,26 @@ class LabelledIntervals:
 
 @dataclass(frozen=True)
 class Clip:
-    """A stretch of a recording and what is known about it.
+    """A region of a recording, with its annotation.
 
     Attributes
     ----------
-    duration
-        None means to the end of the file.
-    reference
-        The annotation, of the type that its task decodes to.
+    id
+        Name of the clip, unique in its data set.
+    path
+        Audio file.
+    split
+        "train", "valid" or "test".
     group
-        Recording, artist or site: what two clips must not share if they lie in different splits.
+        Recording, artist or site. Clips of different splits must not share a group.
+    reference
+        Annotation of the clip, of the type to which its task decodes.
+    start
+        Beginning of the clip in the file, in seconds.
+    duration
+        Length of the clip in seconds; None for everything up to the end of the file.
     sha256
-        Of the file's bytes, where the data set knows it; a file that differs is refused.
+        SHA-256 of the file's bytes in hexadecimal, where the data set states it; a file that differs is refused.
     """
 
     id: str
@@ -63,13 +78,17 @@ class Dataset(ABC):
 
     Attributes
     ----------
+    name
+        Name in results.
     version
-        Changes whenever clips, splits or references change.
+        Version of clips, splits and references; changes whenever one of them does.
+    size
+        Size of an embedded data set: "default" or "small".
     labels
-        The vocabulary of its references, for tasks that leave it to the data set (tags, species, events); label vectors
-        are in its order.
+        Vocabulary of the references, for tasks that leave it to the data set (tags, species, events). Label vectors
+        follow its order.
     label_groups
-        Names of groups of labels that get a score of their own, such as the rare species.
+        Groups of labels that get scores of their own, such as the rare species, by name.
     """
 
     name: str
@@ -80,4 +99,10 @@ class Dataset(ABC):
 
     @abstractmethod
     def clips(self, split: Split) -> Sequence[Clip]:
-        """List the clips of a split, always in the same order."""
+        """Return the clips of a split, in the same order at every call.
+
+        Parameters
+        ----------
+        split
+            "train", "valid" or "test".
+        """

@@ -22,16 +22,16 @@ Scope = Literal["clip", "frame"]
 
 @dataclass(frozen=True)
 class Features:
-    """What an encoder heard in one clip.
+    """Features of one clip, as an encoder returns them.
 
     Attributes
     ----------
     frames
         One vector for every layer and frame.
     times
-        Frame centres.
+        Frame centres in seconds, evenly spaced, counted from the beginning of the clip.
     tokens
-        Vectors that stand for the whole clip (class tokens, class probabilities), by name; a token may have layers and
+        Vectors that represent the whole clip (class tokens, class probabilities), by name. A token may have layers and
         dims of its own.
     """
 
@@ -43,12 +43,12 @@ class Features:
         vars(self).update(as_features(self.frames, self.times, self.tokens))
 
     def readout(self, name: str) -> Float32[np.ndarray, "_layer ... _dim"]:
-        """Pick what a probe sees.
+        """Return the features from which a probe is trained.
 
         Parameters
         ----------
         name
-            "frames" (layer, time, dim); "mean" over time; "mean and deviation" over time, side by side; the name of a
+            "frames" (layer, time, dim); "mean" over time; "mean and deviation" over time, concatenated; the name of a
             token; or "mean of tokens".
 
         Raises
@@ -79,20 +79,20 @@ class Encoder(ABC):
     Attributes
     ----------
     sample_rate
-        In Hz; the harness resamples to it.
+        Sample rate of the input in Hz; audio is resampled to it.
     fingerprint
-        Changes whenever weights or preprocessing change: stored features are found by it. See `mirbench.fingerprint`.
+        Key of stored features; changes whenever weights or preprocessing change. See `mirbench.fingerprint`.
     tokens
         Names of the tokens in its features.
     clip_readouts
-        The readouts that clip tasks choose from, on validation; None for the mean and every token.
+        Readouts among which clip tasks choose on validation; None for the mean and every token.
     n_parameters
-        Of the network; None where there is none.
+        Number of parameters of the network; None where there is none.
     is_parallel
-        Whether `encode` may be called from several threads at a time; several clips are then encoded side by side, each
+        Whether `encode` may be called from several threads at a time. Several clips are then encoded side by side, each
         in one thread. For encoders that are too light to keep several cores busy with one clip.
     about
-        What else a user should know, line by line: what the weights were trained on, for how long.
+        Further information for users, by title: training data of the weights, length of the training.
     """
 
     sample_rate: int
@@ -105,19 +105,47 @@ class Encoder(ABC):
 
     @abstractmethod
     def encode(self, audio: Audio) -> Features:
-        """Turn one clip into features. The input must not be modified."""
+        """Return the features of one clip.
+
+        Parameters
+        ----------
+        audio
+            Mono samples in [-1, 1] at `sample_rate`. The array must not be modified.
+        """
 
     def encode_all(self, clips: Iterable[Audio], batch_size: int) -> Iterator[Features]:
-        """Turn clips into features, in their order; override where clips can share a batch."""
+        """Encode clips one after another; override it where several clips can share a batch.
+
+        Parameters
+        ----------
+        clips
+            Mono samples in [-1, 1] at `sample_rate`, one array a clip; clips may differ in length.
+        batch_size
+            Number of windows that a network encodes at a time.
+
+        Yields
+        ------
+        Features
+            Features of each clip, in the order of the clips.
+        """
         for audio in clips:
             yield self.encode(audio)
 
     def attention(self) -> "Encoder | None":
-        """Give an encoder of the attention that each frame receives (layer: block, dim: head; 1: even), or None."""
+        """Return an encoder whose frames are the attention that each frame receives; None if it is not available.
+
+        Its axes are [block, time, head], and 1 stands for uniform attention.
+        """
         return None
 
     def readouts(self, scope: "Scope") -> tuple[str, ...]:
-        """Name the readouts that a task of this scope may choose from."""
+        """Return the names of the readouts among which a task may choose on its validation split.
+
+        Parameters
+        ----------
+        scope
+            "clip" or "frame".
+        """
         if scope == "frame":
             return ("frames",)
         if self.clip_readouts is not None:

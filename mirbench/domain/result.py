@@ -10,16 +10,18 @@ from jaxtyping import Float64
 
 @dataclass(frozen=True, eq=False)
 class ClipScores:
-    """What a number on the test split is made of, so that two encoders can be compared on the same clips.
+    """Scores of single clips and bootstrap resamples behind one result, from which two encoders are compared in pairs.
 
     Attributes
     ----------
     clips
-        Hash of the test clips and their groups, in order: numbers with the same hash and seed pair up.
+        Hash of the test clips and their groups, in order. Results with the same hash and seed can be paired.
     resampled
-        The number in each resample of the bootstrap, which draws the same groups for every encoder.
-    values, weights
-        Score of each clip, and how much it counts; None where clips can only be scored together.
+        Value of the metric in each bootstrap resample. The same groups are drawn for every encoder.
+    values
+        Score of each clip; None where clips can only be scored together.
+    weights
+        Weight of each clip in the average; None where clips can only be scored together.
     """
 
     clips: str
@@ -30,33 +32,75 @@ class ClipScores:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One number, and all that is needed to dispute it.
+    """The value of one metric for one encoder on one data set, with all that is needed to reproduce it.
 
     Attributes
     ----------
+    run
+        Name of the run: date, host and process.
+    date
+        Date and time of the result (UTC, ISO 8601).
+    encoder
+        Name of the encoder, with its weights and precision where they are not the default.
+    fingerprint
+        Fingerprint of the encoder.
+    task
+        Name of the task.
+    dataset
+        Name of the data set.
+    dataset_version
+        Version of the data set.
+    size
+        Size of the data set: "default" or "small".
+    split
+        Split on which the metric is computed.
     options
-        Of the task, where they are not its defaults, such as the decoder.
+        Options of the task that differ from its defaults, such as the decoder.
+    metric
+        Name of the metric.
     label
-        The one label that the number is about; empty for all.
+        Label to which the metric is restricted; empty for all labels.
+    is_headline
+        Whether this is the task's headline metric.
     aggregate
-        How clips make the value: "mean", "sum" (a count), or "set" (scored together).
+        How clips are combined: "mean", "sum" (a count), or "set" (scored together).
+    value
+        Value of the metric.
     low, high
-        The 95 % interval by bootstrap over groups.
+        Bounds of the 95 % bootstrap interval, resampled over groups.
     deviation
-        Of the value, over the seeds of a protocol that has them.
+        Standard deviation of the value over the seeds of the protocol; 0 for a protocol with one.
     n, n_groups
-        Clips and groups of the test split.
+        Number of clips and of groups in the test split.
+    n_train, n_valid
+        Number of clips used for training and for validation.
+    protocol
+        Name of the protocol by which probes are trained and chosen.
+    n_seeds
+        Number of seeds over which the protocol averages.
     train_fraction
-        The share of the training clips that was asked for; `n_train` says how many they are.
+        Share of the training clips that was requested; `n_train` is their number.
+    readout
+        Readout chosen on validation.
+    layer
+        Layer chosen on validation, counted from 0.
     setting
-        Strength of a convex probe; what tells the probes of another protocol apart.
+        Regularisation strength of a convex probe; hyperparameters of the probe in other protocols.
+    seed
+        Seed of the bootstrap and of training subsets.
+    source
+        Library, version and function that computes the metric.
     selection
-        What the validation split chose, and from what: for each seed of the protocol the readout, layer, setting and
-        decoder, and the cross-entropy of every readout, layer and setting. The first one's are repeated in the
-        result's own fields.
+        Model selection on the validation split, for each seed of the protocol: the chosen readout, layer, setting and
+        decoder, and the cross-entropy of every readout, layer and setting. The choices of the first seed are repeated
+        in the result's own fields.
     extraction
-        Speed, in times real time from files to store, where enough was encoded in this run. How networks ran where they
-        did not run as they are: precision, and the relative error of the features.
+        Speed of extraction as a multiple of real time, from files to store, where enough was encoded in this run. For
+        networks that ran at another precision, that precision and the relative error of the features.
+    versions
+        Versions of mirbench and of the libraries that were used, by name.
+    seconds
+        Time spent on each step, in seconds.
     higher_is_better
         Direction of the metric.
     references
@@ -67,7 +111,7 @@ class Result:
     schema
         Version of the record's fields.
     scores
-        Clip by clip; kept beside the record. None for a single label's number.
+        Scores of single clips, stored beside the record; None where the metric is restricted to one label.
     """
 
     run: str

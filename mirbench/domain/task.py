@@ -19,7 +19,19 @@ SHORTEST_PART = 0.001  # seconds of an interval that lie in a clip; less is roun
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """A probe's output on one clip, beside its reference."""
+    """A probe's output on one clip, with the clip's reference.
+
+    Attributes
+    ----------
+    reference
+        Annotation of the clip.
+    logits
+        Output of the probe, for the clip or for every frame.
+    times
+        Frame centres in seconds.
+    duration
+        Length of the clip in seconds.
+    """
 
     reference: Any
     logits: Float32[np.ndarray, "*time label"]
@@ -33,14 +45,18 @@ class ClipMetric:
 
     Attributes
     ----------
+    name
+        Name in results.
     score
         Called with reference and estimate; returns the value, or the value and its weight in the average.
     source
         Library, version and function that computes it.
+    aggregate
+        "mean" over clips, or "sum" for counts.
     best, worst
-        Its bounds.
+        Bounds of the metric.
     label
-        The one label that it is about; empty for all.
+        Label to which the metric is restricted; empty for all labels.
     """
 
     name: str
@@ -59,17 +75,23 @@ class ClipMetric:
 
 @dataclass(frozen=True)
 class SetMetric:
-    """A score that exists only over many clips, such as a macro average.
+    """A score that is defined over many clips only, such as a macro average.
 
     Attributes
     ----------
+    name
+        Name in results.
     score
-        Called with all references and all estimates.
+        Called with all references and all estimates; returns the value.
+    source
+        Library, version and function that computes it.
+    best, worst
+        Bounds of the metric.
     resample
-        Called with all references, all estimates, and how often each clip is in each resample; returns what `score`
-        would for each. None: `score` is called for each.
+        Called with all references, all estimates, and how often each clip is drawn in each resample; returns the value
+        of `score` in each resample. If None, `score` is called for each.
     label
-        The one label that it is about; empty for all.
+        Label to which the metric is restricted; empty for all labels.
     """
 
     name: str
@@ -92,12 +114,16 @@ Metric = ClipMetric | SetMetric
 
 @dataclass(frozen=True)
 class Confusion:
-    """What is taken for what.
+    """A confusion matrix in display order.
 
     Attributes
     ----------
     rows, columns
-        What was there; what was said.
+        Labels of the references; labels of the estimates.
+    counts
+        Entries of the matrix.
+    unit
+        Unit of the entries, such as "clips" or "seconds".
     """
 
     rows: tuple[str, ...]
@@ -107,20 +133,22 @@ class Confusion:
 
 
 class Task(ABC):
-    """A question to an encoder: labels, targets for the probe, and how answers are scored.
+    """A question to an encoder: labels, targets for the probe, decoding of its output, and metrics.
 
     Attributes
     ----------
+    name
+        Name on the command line and in results.
     scope
-        Whether a clip or every frame has a target.
+        "clip" if a clip has one target, "frame" if every frame has one.
     objective
-        "multiclass": one label each; "multilabel": any number of them.
+        "multiclass": one label each; "multilabel": any number of labels.
     label_column
-        The column of a CSV file that holds its references.
+        Column of a CSV file that holds the references.
     labels
-        Its vocabulary; empty where that comes from the data set (see `with_labels_of`).
+        Vocabulary of the task; empty where it comes from the data set (see `with_labels_of`).
     metrics
-        The first is the headline.
+        Metrics to compute; the first is the headline.
     """
 
     name: ClassVar[str]
@@ -131,33 +159,54 @@ class Task(ABC):
     metrics: tuple[Metric, ...]
 
     def labels_in(self, text: str, folder: Path) -> tuple[str, ...]:
-        """Name the labels in a cell of the label column, for a task whose vocabulary comes from the data set."""
+        """Return the labels in a cell of the label column, for a task whose vocabulary comes from the data set.
+
+        Parameters
+        ----------
+        text
+            Content of the cell.
+        folder
+            Folder of the CSV file, to which paths in it are relative.
+        """
         return ()
 
     def with_labels_of(self, dataset: "Dataset") -> "Task":
-        """Return this task with the vocabulary of a data set; most tasks have one of their own."""
+        """Return this task with the vocabulary of a data set; by default the task itself, which has its own.
+
+        Parameters
+        ----------
+        dataset
+            Data set whose `labels` and `label_groups` may be used.
+        """
         return self
 
     @abstractmethod
     def read_reference(self, text: str, folder: Path) -> Any:
-        """Read a cell of the label column; a file named there lies relative to the folder.
+        """Return the annotation in a cell of the label column.
+
+        Parameters
+        ----------
+        text
+            Content of the cell: the annotation itself, or the path of a file that holds it.
+        folder
+            Folder of the CSV file, to which paths in it are relative.
 
         Raises
         ------
         ValueError
-            Saying what was expected.
+            If the cell holds no annotation; the message states what was expected.
         """
 
     def cut(self, reference: Any, start: float, end: float) -> Any:
         """Return the part of a recording's annotation that lies in a clip of it, with times from the clip's beginning.
 
-        Override it for references of another type than those named below.
+        Override it for references of types other than those named below.
 
         Parameters
         ----------
         reference
-            Annotation of the whole recording: an array of times, or labelled intervals. What a task of scope "clip" is
-            asked is said of the clip itself and returned as it is.
+            Annotation of the whole recording: an array of times, or labelled intervals. A reference of a task of scope
+            "clip" describes the clip itself and is returned unchanged.
         start, end
             Borders of the clip in the recording, in seconds.
 
@@ -185,31 +234,75 @@ class Task(ABC):
 
     @abstractmethod
     def target(self, reference: Any, times: Float64[np.ndarray, "time"]) -> Target:
-        """Make what the probe learns: a class index (or label vector) for the clip, or one for every time."""
+        """Return the target of the probe: a class index or label vector, for the clip or for every frame.
+
+        Parameters
+        ----------
+        reference
+            Annotation of the clip.
+        times
+            Frame centres in seconds.
+
+        Returns
+        -------
+        Target
+            For "multiclass", int64 class indices, -1 where a frame has no class and is left out of training; for
+            "multilabel", float32 values in [0, 1].
+        """
 
     @abstractmethod
     def decode(
         self, logits: Float32[np.ndarray, "*time label"], times: Float64[np.ndarray, "time"], duration: float
     ) -> Any:
-        """Turn the probe's output into an estimate, of the same type as a reference."""
+        """Return the estimate that a probe's output stands for, of the same type as a reference.
+
+        Parameters
+        ----------
+        logits
+            Output of the probe, for the clip or for every frame.
+        times
+            Frame centres in seconds.
+        duration
+            Length of the clip in seconds.
+        """
 
     def tuned(self, examples: Sequence[Prediction]) -> "Task":
-        """Return this task with its decoder tuned on the validation split; most decoders have nothing to tune."""
+        """Return this task with its decoder tuned on the validation split; by default the task itself.
+
+        Parameters
+        ----------
+        examples
+            Predictions on the clips of the validation split.
+        """
         return self
 
     @property
     def decoder(self) -> Mapping[str, Any]:
-        """Name what was tuned, for the record."""
+        """Tuned parameters of the decoder by name, for the record."""
         return {}
 
     def confusion(self, references: Sequence[Any], estimates: Sequence[Any]) -> Confusion | None:
-        """Lay out what is taken for what, in an order that makes sense of it; None where nothing is."""
+        """Return the confusion matrix, its labels in a meaningful order; None where the task has none.
+
+        Parameters
+        ----------
+        references
+            Annotations of the clips.
+        estimates
+            Decoded estimates of the same clips, in the same order.
+        """
         return None
 
     @abstractmethod
     def empty(self) -> Any:
-        """Give the estimate that says nothing, such as no beats at all."""
+        """Return the empty estimate, such as an array without beats."""
 
     @abstractmethod
     def example(self, random: np.random.Generator) -> tuple[Any, float]:
-        """Make up a plausible reference and a clip's duration, for the conformance checks."""
+        """Return a random plausible reference and the duration of its clip in seconds, for the conformance checks.
+
+        Parameters
+        ----------
+        random
+            Source of randomness.
+        """

@@ -1,4 +1,4 @@
-"""Short names for what something is: equal if and only if the content is."""
+"""Hashes of encoders: equal if and only if configuration and weights are equal."""
 
 import hashlib
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,13 @@ if TYPE_CHECKING:
 
 
 def fingerprint(*parts: "str | int | float | bytes | np.ndarray | torch.nn.Module") -> str:
-    """Hash a description of an encoder: words and numbers of its configuration, arrays, networks.
+    """Return a hash of all that an encoder's features depend on.
 
     Parameters
     ----------
-    parts
-        A network counts by the names, types, shapes and values of its parameters and buffers.
+    *parts
+        Words, numbers, arrays and networks. A network counts by the names, types, shapes and values of its parameters
+        and buffers.
 
     Returns
     -------

@@ -209,7 +209,7 @@ def suffix(precision: str) -> str:
 
 
 def find_weights(reference: str, home: Path) -> Path:
-    """Find weights, downloading them where needed.
+    """Return the file or folder of weights; they are downloaded where needed.
 
     Parameters
     ----------
@@ -217,11 +217,13 @@ def find_weights(reference: str, home: Path) -> Path:
         A file or folder; `http(s)://...`, with `#sha256=...` to pin its content; or `hf://ORG/REPO[/FILE][@REVISION]`,
         a file or a whole repository of the Hugging Face hub, through the package huggingface_hub, its cache and its
         settings (HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE, HF_TOKEN).
+    home
+        Folder of data and features; downloaded weights are kept in `weights/` in it.
 
     Raises
     ------
     WeightsError
-        If they are not to be had.
+        If they do not exist, or cannot be downloaded.
     """
     if reference.startswith(HUB):
         return _from_hub(reference)

@@ -15,7 +15,15 @@ from mirbench.errors import EncoderError
 
 @dataclass(frozen=True)
 class WindowFeatures:
-    """What a network heard in a batch of windows."""
+    """Features of a batch of windows, as a network returns them.
+
+    Attributes
+    ----------
+    frames
+        One vector for every window, layer and frame.
+    tokens
+        Vectors that represent a whole window, by name.
+    """
 
     frames: Float[torch.Tensor, "batch layer time dim"]
     tokens: Mapping[str, Float[torch.Tensor, "batch _layer _dim"]] = field(default_factory=dict)
@@ -25,27 +33,27 @@ class WindowedEncoder(Encoder):
     """A network that takes windows of one length.
 
     A subclass implements `encode_windows` and sets the attributes below; this class cuts clips into windows on the
-    network's frame grid, fills batches across clips, and puts the frames back together:
+    network's frame grid, fills batches across clips, and stitches the frames together:
 
     - Consecutive windows start `n_frames - overlap` frames apart; where windows overlap, frames are averaged.
-    - The last window is moved back so that it ends inside the clip; fewer than `hop_length` samples stay unheard.
+    - The last window is moved back so that it ends inside the clip; fewer than `hop_length` samples remain unused.
     - A clip shorter than a window is padded with zeros; frames centred in the padding are dropped. Tokens still
-      hear the padding. Where the network takes other lengths, too, set `shortest`: such a clip is then a window of its
-      own length, padded only to the shortest.
+      represent the padding. Where the network also takes other lengths, set `shortest`: such a clip is then a window of
+      its own length, padded only to the shortest.
     - A clip's tokens are the mean over its windows.
 
     Attributes
     ----------
     window_length, hop_length, offset
-        In samples: length of a window, distance of frames, and centre of a window's first frame.
+        In samples: length of a window, distance between frames, and centre of a window's first frame.
     n_frames
-        Frames that the network returns for a window.
+        Number of frames that the network returns for a window.
     overlap
-        In frames.
+        Number of frames that consecutive windows share.
     shortest
-        In samples: the shortest window that the network takes; None where it takes one length only.
+        Length in samples of the shortest window that the network takes; None where it takes one length only.
     device
-        Where windows are put before they are encoded.
+        Device to which windows are moved before they are encoded.
     """
 
     window_length: int
@@ -58,18 +66,28 @@ class WindowedEncoder(Encoder):
 
     @abstractmethod
     def encode_windows(self, windows: Float32[torch.Tensor, "batch samples"]) -> WindowFeatures:
-        """Run the network; called under `torch.inference_mode`."""
+        """Return the features of a batch of windows; called under `torch.inference_mode`.
+
+        Parameters
+        ----------
+        windows
+            Mono samples in [-1, 1], on `device`.
+        """
 
     def prepared(self, audio: Audio) -> Audio:
-        """Change a whole clip before it is cut, such as its level; the length stays. The input must not be modified."""
+        """Return a whole clip as it enters the network, normalised for example; its length must not change.
+
+        Parameters
+        ----------
+        audio
+            Mono samples in [-1, 1]. The array must not be modified.
+        """
         return audio
 
     def encode(self, audio: Audio) -> Features:
-        """Turn one clip into features."""
         return next(iter(self.encode_all([audio], batch_size=16)))
 
     def encode_all(self, clips: Iterable[Audio], batch_size: int) -> Iterator[Features]:
-        """Turn clips into features, in their order, with windows of several clips in a batch."""
         open_clips: deque[_OpenClip] = deque()
         waiting: list[tuple[_OpenClip, int]] = []
         for audio in clips:
@@ -91,7 +109,13 @@ class WindowedEncoder(Encoder):
             yield self._stitch(clip)
 
     def starts(self, n_samples: int) -> list[int]:
-        """List where the windows of a clip begin, in samples."""
+        """Return where the windows of a clip begin, in samples.
+
+        Parameters
+        ----------
+        n_samples
+            Length of the clip.
+        """
         step = (self.n_frames - self.overlap) * self.hop_length
         last = max(0, n_samples - self.window_length) // self.hop_length * self.hop_length
         return [*range(0, last, step), last]

@@ -1,4 +1,4 @@
-"""Decoders: from logits over time to events."""
+"""Decoders: from logits on a time axis to events and intervals."""
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
@@ -9,14 +9,23 @@ from mirbench.domain import LabelledIntervals
 def pick_peaks(
     activation: Float64[np.ndarray, "time"], times: Float64[np.ndarray, "time"], threshold: float, distance: float
 ) -> Float64[np.ndarray, "event"]:
-    """Find the local maxima of an activation.
+    """Return the times of the local maxima of an activation.
 
     Parameters
     ----------
+    activation
+        Activation of every frame.
+    times
+        Frame centres in seconds, evenly spaced.
     threshold
-        Peaks below it are left out.
+        Smallest activation of a peak.
     distance
-        In seconds: of two peaks closer than this the higher stays.
+        Smallest distance between peaks in seconds; of two closer peaks the higher one is kept.
+
+    Returns
+    -------
+    events
+        Times of the peaks in seconds.
     """
     from scipy.signal import find_peaks  # a second to import
 
@@ -29,12 +38,25 @@ def pick_peaks(
 
 
 def viterbi(log_probabilities: Float64[np.ndarray, "time label"], stay: float) -> Int64[np.ndarray, "time"]:
-    """Find the likeliest path of labels.
+    """Return the most probable path of labels, under a uniform probability of change.
 
     Parameters
     ----------
+    log_probabilities
+        Log probability of every label in every frame.
     stay
-        Probability that a label lasts from one frame to the next; all others share the rest. At least an equal share.
+        Probability that a label is kept from one frame to the next, at least 1 / number of labels; the other labels
+        share the rest equally.
+
+    Returns
+    -------
+    path
+        Index of the label of every frame.
+
+    Raises
+    ------
+    ValueError
+        If `stay` is out of range.
     """
     n_frames, n_labels = log_probabilities.shape
     if not 1 / n_labels <= stay < 1:
@@ -59,7 +81,21 @@ def viterbi(log_probabilities: Float64[np.ndarray, "time label"], stay: float) -
 def as_intervals(
     path: Int64[np.ndarray, "time"], times: Float64[np.ndarray, "time"], duration: float, labels: tuple[str, ...]
 ) -> LabelledIntervals:
-    """Merge equal neighbours; borders lie halfway between frame centres, the whole clip is covered."""
+    """Return a path of labels as intervals that cover the whole clip.
+
+    Equal neighbours are merged; borders lie halfway between frame centres.
+
+    Parameters
+    ----------
+    path
+        Index of the label of every frame.
+    times
+        Frame centres in seconds.
+    duration
+        Length of the clip in seconds.
+    labels
+        Vocabulary to which the path refers.
+    """
     changes = np.flatnonzero(np.diff(path)) + 1
     borders = np.concatenate([[0.0], (times[changes - 1] + times[changes]) / 2, [max(duration, times[-1])]])
     first = np.concatenate([[0], changes])
@@ -69,5 +105,11 @@ def as_intervals(
 
 
 def sigmoid(logits: Float32[np.ndarray, "*time label"]) -> Float64[np.ndarray, "*time label"]:
-    """Turn logits into probabilities, one by one."""
+    """Return the logistic function of each logit, in double precision.
+
+    Parameters
+    ----------
+    logits
+        Log odds.
+    """
     return np.asarray(0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64))))

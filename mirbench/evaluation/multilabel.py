@@ -1,10 +1,10 @@
-"""Tasks whose answers are label vectors, and their metrics.
+"""Multi-label tasks and their metrics.
 
-References are 0 or 1, estimates scores, both float32 [label]. A label that no clip has (or, for the area under the
+References are 0 or 1, estimates are scores, both float32 [label]. A label that no clip has (or, for the area under the
 curve, that every clip has) is left out of a macro average.
 
-The values of metrics are scikit-learn's. For the intervals, the same definitions are worked out for all resamples
-together; a test holds both to be equal.
+Values of metrics come from scikit-learn. For bootstrap intervals, the same definitions are evaluated over all resamples
+at once; a test asserts that both agree.
 """
 
 import warnings
@@ -27,20 +27,18 @@ RESAMPLES_AT_ONCE = 100  # bounds memory
 
 
 class VectorTask(Task):
-    """A task in which any of a data set's labels can hold for a clip.
+    """A task in which any number of a data set's labels apply to a clip.
 
-    In a CSV file the label column lists them between semicolons; an empty cell means that none holds.
+    In a CSV file the label column lists them, separated by semicolons; an empty cell means that none applies.
     """
 
     scope = "clip"
     objective = "multilabel"
 
     def labels_in(self, text: str, folder: Path) -> tuple[str, ...]:
-        """Name the labels in a cell."""
         return tuple(label.strip() for label in text.split(";") if label.strip())
 
     def read_reference(self, text: str, folder: Path) -> Vector:
-        """Read a cell of labels."""
         found = self.labels_in(text, folder)
         unknown = sorted(set(found) - set(self.labels))
         if unknown:
@@ -48,24 +46,30 @@ class VectorTask(Task):
         return np.array([label in found for label in self.labels], dtype=np.float32)
 
     def target(self, reference: Vector, times: Float64[np.ndarray, "time"]) -> Vector:
-        """Give the vector itself."""
         return reference
 
     def decode(self, logits: Vector, times: Float64[np.ndarray, "time"], duration: float) -> Vector:
-        """Give the probability of every label."""
         return sigmoid(logits).astype(np.float32)
 
     def empty(self) -> Vector:
-        """Give no label any probability."""
         return np.zeros(len(self.labels), dtype=np.float32)
 
     def example(self, random: np.random.Generator) -> tuple[Vector, float]:
-        """Draw labels."""
         return (random.random(len(self.labels)) < 0.4).astype(np.float32), 20.0
 
 
 def roc_auc(references: Vectors, estimates: Vectors, *, places: Places = ALL) -> float:
-    """Average the areas under the ROC curves; nan without a label that some clips have and some have not."""
+    """Return the macro average of the area under the ROC curve; nan if no label has both positive and negative clips.
+
+    Parameters
+    ----------
+    references
+        Label vectors of the clips.
+    estimates
+        Score of every label, for the same clips.
+    places
+        Indices of the labels over which the average is taken.
+    """
     from sklearn.metrics import roc_auc_score
 
     truth, scores = _stacked(references, estimates, places)
@@ -74,7 +78,17 @@ def roc_auc(references: Vectors, estimates: Vectors, *, places: Places = ALL) ->
 
 
 def average_precision(references: Vectors, estimates: Vectors, *, places: Places = ALL) -> float:
-    """Average the average precisions; nan without a label that some clip has."""
+    """Return the macro average of average precision; nan if no clip has a label.
+
+    Parameters
+    ----------
+    references
+        Label vectors of the clips.
+    estimates
+        Score of every label, for the same clips.
+    places
+        Indices of the labels over which the average is taken.
+    """
     from sklearn.metrics import average_precision_score
 
     truth, scores = _stacked(references, estimates, places)
@@ -85,7 +99,19 @@ def average_precision(references: Vectors, estimates: Vectors, *, places: Places
 def f1(
     references: Vectors, estimates: Vectors, *, thresholds: Float64[np.ndarray, "label"], places: Places = ALL
 ) -> float:
-    """Average F1; a label that is neither there nor claimed in any clip is left out."""
+    """Return the macro average of F1; labels that are neither annotated nor predicted in any clip are left out.
+
+    Parameters
+    ----------
+    references
+        Label vectors of the clips.
+    estimates
+        Score of every label, for the same clips.
+    thresholds
+        Score from which a label is predicted.
+    places
+        Indices of the labels over which the average is taken.
+    """
     from sklearn.metrics import f1_score
 
     truth, scores = _stacked(references, estimates, places)
@@ -95,7 +121,19 @@ def f1(
 
 
 def resampled_roc_auc(references: Vectors, estimates: Vectors, counts: Counts, *, places: Places = ALL) -> PerResample:
-    """Work out `roc_auc` in every resample."""
+    """Return the value of `roc_auc` in each resample.
+
+    Parameters
+    ----------
+    references
+        Label vectors of the clips.
+    estimates
+        Score of every label, for the same clips.
+    counts
+        How often each clip is drawn in each resample.
+    places
+        Indices of the labels over which the average is taken.
+    """
 
     def area(true: np.ndarray, claimed: np.ndarray) -> np.ndarray:
         false = claimed - true
@@ -109,7 +147,19 @@ def resampled_roc_auc(references: Vectors, estimates: Vectors, counts: Counts, *
 def resampled_average_precision(
     references: Vectors, estimates: Vectors, counts: Counts, *, places: Places = ALL
 ) -> PerResample:
-    """Work out `average_precision` in every resample."""
+    """Return the value of `average_precision` in each resample.
+
+    Parameters
+    ----------
+    references
+        Label vectors of the clips.
+    estimates
+        Score of every label, for the same clips.
+    counts
+        How often each clip is drawn in each resample.
+    places
+        Indices of the labels over which the average is taken.
+    """
 
     def area(true: np.ndarray, claimed: np.ndarray) -> np.ndarray:
         steps = np.diff(true, axis=1, prepend=0)
@@ -126,7 +176,21 @@ def resampled_f1(
     thresholds: Float64[np.ndarray, "label"],
     places: Places = ALL,
 ) -> PerResample:
-    """Work out `f1` in every resample."""
+    """Return the value of `f1` in each resample.
+
+    Parameters
+    ----------
+    references
+        Label vectors of the clips.
+    estimates
+        Score of every label, for the same clips.
+    counts
+        How often each clip is drawn in each resample.
+    thresholds
+        Score from which a label is predicted.
+    places
+        Indices of the labels over which the average is taken.
+    """
     truth, scores = _stacked(references, estimates, places)
     claims = scores >= thresholds[places]
     hits, n_true, n_claimed = (counts @ each.astype(np.float64) for each in (truth & claims, truth, claims))
@@ -138,14 +202,32 @@ def macro_f1(
     n_true: Float64[np.ndarray, "resample label"],
     n_claimed: Float64[np.ndarray, "resample label"],
 ) -> PerResample:
-    """Average 2 hits / (true + claimed) over labels; those without either are left out."""
+    """Return the average of 2 hits / (true + claimed) over labels, without labels for which both counts are zero.
+
+    Parameters
+    ----------
+    hits
+        Number of clips for which a label is annotated and predicted.
+    n_true
+        Number of clips for which a label is annotated.
+    n_claimed
+        Number of clips for which a label is predicted.
+    """
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)  # a resample without any label gives nan
         return np.asarray(np.nanmean(2 * hits / (n_true + n_claimed), axis=1))
 
 
 def ranking_metrics(labels: tuple[str, ...], *, each: bool) -> tuple[SetMetric, ...]:
-    """Make macro ROC-AUC and macro average precision and, if asked, those of each label."""
+    """Return macro ROC-AUC and macro average precision and, if requested, those of each label.
+
+    Parameters
+    ----------
+    labels
+        Vocabulary of the task.
+    each
+        Whether each label has metrics of its own.
+    """
     kinds = (
         ("roc_auc", roc_auc, resampled_roc_auc, "roc_auc_score"),
         ("average_precision", average_precision, resampled_average_precision, "average_precision_score"),
@@ -180,7 +262,7 @@ def _over_labels(
     counts: Counts,
     area: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> PerResample:
-    """Average an area over labels; `area` is told how many clips are true, and claimed, at each distinct score."""
+    """Average an area over labels; `area` gets the numbers of true and of all clips down to each distinct score."""
     found = np.full((len(counts), truth.shape[1]), np.nan)
     for label in range(truth.shape[1]):
         order = np.argsort(-scores[:, label], kind="stable")

@@ -1,4 +1,4 @@
-"""Order records, the newest of each kind: a pure function, the same records give the same bytes."""
+"""Sort the newest records into leaderboards; the same records always produce the same bytes."""
 
 import csv
 import io
@@ -19,16 +19,18 @@ CLOCKS_DIFFER_BY = timedelta(days=1)
 
 
 def latest(results: Iterable[Result], now: datetime | None = None) -> list[Result]:
-    """Keep the newest number of every encoder, task with its options, data set, protocol, training fraction and metric;
-    best encoder first.
+    """Return the newest results, sorted by leaderboard, the best encoder first.
 
-    A later run of an encoder replaces an earlier one under the same name, whatever its fingerprint. A record that is
-    dated in the future, by a clock that was wrong, counts as the oldest.
+    One result is kept for every encoder, task with its options, data set, protocol, training fraction and metric. A
+    later run of an encoder replaces an earlier one under the same name, whatever its fingerprint. A record dated in the
+    future, by a clock that was wrong, counts as the oldest.
 
     Parameters
     ----------
+    results
+        Results in any order.
     now
-        Time of day; None for the clock's.
+        Current time; None for the system clock.
     """
     newest: dict[tuple[object, ...], Result] = {}
     tomorrow = ((now or datetime.now(UTC)) + CLOCKS_DIFFER_BY).isoformat(timespec="seconds")
@@ -44,18 +46,36 @@ def latest(results: Iterable[Result], now: datetime | None = None) -> list[Resul
 
 
 def options_of(result: Result) -> str:
-    """Name the task's options that are not its defaults, such as "decoder=dbn"."""
+    """Return the task's options that differ from its defaults, such as "decoder=dbn".
+
+    Parameters
+    ----------
+    result
+        A result.
+    """
     return " ".join(f"{name}={value}" for name, value in sorted(result.options.items()))
 
 
 def marks_of(result: Result) -> list[str]:
-    """Return the reasons for caution that validation found, without repetition."""
+    """Return the reasons for caution that validation found, without repetition.
+
+    Parameters
+    ----------
+    result
+        A result.
+    """
     choices = result.selection.get("choices", [])
     return list(dict.fromkeys(mark for choice in choices for mark in choice.get("marks", ())))
 
 
 def specials_of(result: Result) -> str:
-    """Name what is not the default, in brackets: options, protocol, training fraction, label."""
+    """Return what differs from the default, in brackets: options, protocol, training fraction, label.
+
+    Parameters
+    ----------
+    result
+        A result.
+    """
     found = [
         options_of(result),
         result.protocol if result.protocol != "convex" else "",
@@ -66,12 +86,24 @@ def specials_of(result: Result) -> str:
 
 
 def is_standard(result: Result) -> bool:
-    """Whether a result is of the standard protocol, all training clips and the task's default options."""
+    """Return whether a result is of the standard protocol, all training clips and the task's default options.
+
+    Parameters
+    ----------
+    result
+        A result.
+    """
     return result.protocol == "convex" and result.train_fraction == 1 and not result.options
 
 
 def data_of(result: Result) -> str:
-    """Name the data set, with its size if that is not the default."""
+    """Return the name of the data set, with its size if that is not the default.
+
+    Parameters
+    ----------
+    result
+        A result.
+    """
     return result.dataset if result.size == "default" else f"{result.dataset}-{result.size}"
 
 
@@ -89,7 +121,13 @@ def _board(result: Result) -> tuple[object, ...]:
 
 
 def as_csv(results: Iterable[Result]) -> str:
-    """Write one row a number, in the order of `latest`."""
+    """Return a CSV file with one row a result, in the order of `latest`.
+
+    Parameters
+    ----------
+    results
+        Results in any order.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

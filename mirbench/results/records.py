@@ -1,8 +1,8 @@
 """Append results to records, and read them back.
 
-Every run appends to a file of its own, `records/<date>-<host>-<process>.jsonl`, one line a number: any number of
-processes may run at once, on a network file system too. A line is on disk before the run goes on. What numbers are made
-of, clip by clip, lies beside them in `scores/<date>-<host>-<process>.jsonl`, found by the record's hash.
+Every run appends to a file of its own, `records/<date>-<host>-<process>.jsonl`, one line a result: any number of
+processes may run at once, on a network file system too. A line is on disk before the run continues. Scores of single
+clips and of bootstrap resamples lie in `scores/<date>-<host>-<process>.jsonl`, identified by the record's hash.
 """
 
 import base64
@@ -37,12 +37,14 @@ HALF, SINGLE = "<f2", "<f4"  # offsets of resamples from their number, to 1e-5; 
 
 
 class RecordWriter:
-    """Write every result of a run as it becomes known.
+    """Observer that writes every result of a run to disk as it becomes known.
 
     Parameters
     ----------
     folder
-        Of records; scores go into a folder `scores` beside it.
+        Folder of records; scores are written to a folder `scores` beside it.
+    run
+        Name of the run, which becomes the stem of its files.
     """
 
     def __init__(self, folder: Path, run: str) -> None:
@@ -51,7 +53,13 @@ class RecordWriter:
 
     @hookimpl(tryfirst=True)
     def mirbench_result(self, result: Result) -> None:
-        """Append one line, or two, and wait until the disk has them."""
+        """Append the result to its files, and wait until the data are on disk.
+
+        Parameters
+        ----------
+        result
+            Result to write.
+        """
         if result.scores is not None:
             append(self._scores, {"id": record_id(result), **scores_as_json(result.scores, result.value)})
         append(self.path, as_json(result))
@@ -60,10 +68,17 @@ class RecordWriter:
 def append(path: Path, values: Mapping[str, Any]) -> None:
     """Append a line of JSON.
 
+    Parameters
+    ----------
+    path
+        File to append to; it is created where it is missing.
+    values
+        Content of the line.
+
     Raises
     ------
     RecordError
-        If the disk refuses.
+        If the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,22 +111,48 @@ def _write_whole(handle: int, line: bytes) -> None:
 
 
 def as_line(values: Mapping[str, Any]) -> str:
-    """Write a line of JSON, always the same for the same values."""
+    """Return values as one line of JSON, always the same for the same values.
+
+    Parameters
+    ----------
+    values
+        Content of the line.
+    """
     return json.dumps(values, sort_keys=True, allow_nan=False)
 
 
 def as_json(result: Result) -> dict[str, Any]:
-    """Lay a result out as a record of its schema."""
+    """Return a result as a record of its schema.
+
+    Parameters
+    ----------
+    result
+        A result.
+    """
     return {name: getattr(result, name) for name in FIELDS_OF[result.schema]}
 
 
 def record_id(result: Result) -> str:
-    """Name a record by its content: 16 hexadecimal digits."""
+    """Return the identifier of a record: 16 hexadecimal digits, a hash of its content.
+
+    Parameters
+    ----------
+    result
+        A result.
+    """
     return hashlib.sha256(as_line(as_json(result)).encode()).hexdigest()[:16]
 
 
 def scores_as_json(scores: ClipScores, value: float) -> dict[str, Any]:
-    """Pack scores; what they pack into depends on the number that they belong to."""
+    """Return clip scores in compact form, resamples as 16-bit offsets from the result.
+
+    Parameters
+    ----------
+    scores
+        Scores of clips and resamples.
+    value
+        Value of the result to which they belong.
+    """
     return {
         "clips": scores.clips,
         "resampled": _packed(scores.resampled - value, HALF),
@@ -121,7 +162,15 @@ def scores_as_json(scores: ClipScores, value: float) -> dict[str, Any]:
 
 
 def scores_from_json(found: Mapping[str, Any], value: float) -> ClipScores:
-    """Undo `scores_as_json`."""
+    """Return clip scores from their compact form, see `scores_as_json`.
+
+    Parameters
+    ----------
+    found
+        Scores in compact form.
+    value
+        Value of the result to which they belong.
+    """
     return ClipScores(
         clips=found["clips"],
         resampled=value + _unpacked(found["resampled"], HALF),
@@ -139,14 +188,16 @@ def _unpacked(text: str, kind: str) -> np.ndarray:
 
 
 def read_scores(folder: Path, results: Iterable[Result], *, strict: bool = False) -> dict[str, ClipScores]:
-    """Read what is known clip by clip about some results, by the hash of their records.
+    """Return the clip scores of some results, by the identifiers of their records.
 
     Parameters
     ----------
     folder
         Folder of scores.
+    results
+        Results whose clip scores are read.
     strict
-        If true, raise an error at a bad line instead of reporting it and going on without it.
+        If true, raise an error at a bad line instead of reporting and skipping it.
 
     Raises
     ------
@@ -167,12 +218,14 @@ def read_scores(folder: Path, results: Iterable[Result], *, strict: bool = False
 
 
 def read_records(folder: Path, *, strict: bool = False) -> list[Result]:
-    """Read all records of a folder, or of one file.
+    """Return all results recorded in a folder, or in one file.
 
     Parameters
     ----------
+    folder
+        Folder of records, or one file of them.
     strict
-        If true, raise an error at a bad line instead of reporting it and going on without it.
+        If true, raise an error at a bad line instead of reporting and skipping it.
 
     Raises
     ------
@@ -188,12 +241,18 @@ def read_records(folder: Path, *, strict: bool = False) -> list[Result]:
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that is no record, and why.
+    """A line that is not a record.
 
     Attributes
     ----------
+    path
+        File that holds the line.
     number
-        Counted from 1; 0 where the whole file cannot be read.
+        Number of the line, from 1; 0 where the whole file cannot be read.
+    text
+        Content of the line.
+    problem
+        Why it is not a record.
     """
 
     path: Path
@@ -217,7 +276,20 @@ def _files(folder: Path) -> list[Path]:
 
 
 def read_lines(path: Path, take: Callable[[Any], object]) -> Iterator[BadLine]:
-    """Hand the values of every line to a function; yield the lines that it refuses, or that are no JSON."""
+    """Call a function with the values of every line of a file.
+
+    Parameters
+    ----------
+    path
+        File of JSON lines.
+    take
+        Called with the values of a line; raises ValueError, TypeError or KeyError to refuse them.
+
+    Yields
+    ------
+    BadLine
+        Each line that is refused, or is not JSON.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -241,10 +313,15 @@ def _refuse_constant(text: str) -> None:
 def repair(folder: Path) -> list[tuple[BadLine, Path]]:
     """Move the bad lines of a folder's files into files beside them, whose names end in `.bad`.
 
+    Parameters
+    ----------
+    folder
+        Folder of results, with `records/` and `scores/` in it.
+
     Returns
     -------
     list of tuple
-        Each bad line, and the file that holds it now. Files that cannot be read at all stay as they are.
+        Each bad line, and the file that holds it now. Files that cannot be read at all are left unchanged.
     """
     moved: list[tuple[BadLine, Path]] = []
     takers: dict[str, Callable[[Any], object]] = {"records": from_json, "scores": _check_scores}
@@ -270,12 +347,17 @@ def _check_scores(values: Any) -> ClipScores:
 
 
 def from_json(values: Any) -> Result:
-    """Undo `as_json`.
+    """Return the result of a record, see `as_json`.
+
+    Parameters
+    ----------
+    values
+        Values of a line of JSON.
 
     Raises
     ------
     ValueError
-        If these are not the fields of a record, or hold what such a field cannot hold.
+        If these are not the fields of a record, or a field has a value of the wrong type.
     """
     if not isinstance(values, dict):
         raise ValueError(f"a {type(values).__name__}; expected the fields of a record")

@@ -1,7 +1,7 @@
-"""The conformance kit: does a plugin keep its promises?
+"""The conformance kit: tests of whether a plugin fulfils the interface.
 
-Three faces: `mirbench check NAME` on the command line; `parametrize_with_checks` for a plugin's own test suite; and
-`checks_of` for everything else.
+It is available as `mirbench check NAME` on the command line, as `parametrize_with_checks` for a plugin's own test
+suite, and as `checks_of` for everything else.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -35,16 +35,25 @@ def checks_of(
     task: "Task | None" = None,
     stored: "tuple[FeatureStore, Sequence[Region]] | None" = None,
 ) -> list[Check]:
-    """List the checks for one spec; nothing is loaded before the first is run.
+    """Return the checks of one spec; nothing is loaded before the first of them runs.
 
     Parameters
     ----------
+    spec
+        Spec of an encoder, a task or a data set.
+    device
+        Device on which an encoder is loaded: "cpu" or "cuda".
     request
-        For a data set: which task, which size, where.
+        Request with which a data set is loaded.
     task
-        For a data set: what its references are for.
+        Task by which a data set's references are read.
     stored
-        For an encoder: where its features may be stored, and of which regions.
+        Store of features, and the regions whose stored features are compared with an encoder's.
+
+    Raises
+    ------
+    TypeError
+        If a data set comes without a request or a task.
     """
     if isinstance(spec, EncoderSpec):
         loaded = _once(partial(spec.load, device))
@@ -69,7 +78,14 @@ def checks_of(
 
 
 def parametrize_with_checks(specs: Iterable[Spec], **options: Any) -> Any:
-    """Run a test once for every check of every spec.
+    """Return a pytest decorator that runs a test once for every check of every spec.
+
+    Parameters
+    ----------
+    specs
+        Specs of encoders, tasks or data sets.
+    **options
+        Arguments of `checks_of`.
 
     Examples
     --------

@@ -1,11 +1,11 @@
-"""What a check is."""
+"""Checks, and the error of a failed one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 
 class CheckFailed(AssertionError):
-    """A promise is broken."""
+    """A plugin does not fulfil the interface."""
 
 
 def require(condition: bool, message: str) -> None:
@@ -16,7 +16,15 @@ def require(condition: bool, message: str) -> None:
 
 @dataclass(frozen=True)
 class Check:
-    """One promise of one plugin; call it to have it checked."""
+    """One check of one plugin; call it to run it.
+
+    Attributes
+    ----------
+    name
+        Name of the check.
+    function
+        Runs the check; raises `CheckFailed`.
+    """
 
     name: str
     function: Callable[[], None]
@@ -26,7 +34,7 @@ class Check:
         self.function()
 
     def problem(self) -> str | None:
-        """Say what is wrong, or None."""
+        """Return what is wrong, or None if the check passes."""
         try:
             self.function()
         except CheckFailed as failed:

@@ -14,7 +14,6 @@ from jaxtyping import Float16
 
 from mirbench.data import audio
 from mirbench.errors import AudioError, TrainingError, of_system
-from mirbench.features.region import Region
 from mirbench.files import content_hash, sweep, write_atomically
 from mirbench.processes import process_pool
 from mirbench.progress import Progress
@@ -22,6 +21,23 @@ from mirbench.specs import PretrainRequest
 from mirbench_ssl.frontends import FrontEnd
 
 MAX_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region of a file.
+
+    Attributes
+    ----------
+    path
+        Audio file.
+    start, duration
+        In seconds; a duration of None extends to the end.
+    """
+
+    path: Path
+    start: float
+    duration: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +121,9 @@ def open_corpus(request: PretrainRequest, front_end: FrontEnd, say: Callable[[st
 def _regions(request: PretrainRequest) -> Iterable[tuple[Region, Any]]:
     for given in request.audio:
         for path in audio.find(given):
-            yield Region(path, 0.0, None, None), None
+            yield Region(path, 0.0, None), None
     for clip in request.clips:
-        yield Region.of(clip), clip.reference
+        yield Region(clip.path, clip.start, clip.duration), clip.reference
 
 
 def _name(key: tuple[str, float, float | None]) -> str:

@@ -5,13 +5,12 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mirbench.cli.console import echo
 from mirbench.errors import AudioError, WeightsError
-from mirbench.escaping import csv_cell
+from mirbench.escaping import csv_cell, visible
 
 if TYPE_CHECKING:
     from mirbench_stone.encoder import ChromaEncoder
@@ -46,23 +45,27 @@ def key_command(paths: Sequence[Path], checkpoint: str | None, top: int, layout:
         try:
             found = _keys(encoder, names, path)[:top]
         except AudioError as error:
-            echo(f"mirbench: {error}", fg="red", err=True)
+            _echo(f"mirbench: {error}", fg="red", err=True)
             n_unread += 1
             continue
         if layout == "json":
             keys = [{"key": key, "probability": round(probability, 4)} for key, probability in found]
-            echo(json.dumps({"path": str(path), "keys": keys}))
+            _echo(json.dumps({"path": str(path), "keys": keys}))
         elif layout == "csv":
             writer.writerows([csv_cell(str(path)), key, f"{probability:.4f}"] for key, probability in found)
         else:
-            echo(f"{path}\t" + "\t".join(f"{key} ({probability:.2f})" for key, probability in found))
+            _echo(f"{path}\t" + "\t".join(f"{key} ({probability:.2f})" for key, probability in found))
         sys.stdout.flush()
     if n_unread:
         sys.exit(1)
 
 
+def _echo(text: str, *, err: bool = False, **style: Any) -> None:
+    click.secho(visible(text, keep="\n\t"), err=err, **style)
+
+
 def _load(checkpoint: str | None) -> "ChromaEncoder":
-    from mirbench.encoders.references import find_weights
+    from mirbench import find_weights
     from mirbench.files import find_home
     from mirbench_ssl.weights import shipped_weights
     from mirbench_stone import WEIGHTS
@@ -100,7 +103,7 @@ def _names(encoder: "ChromaEncoder", checkpoint: str | None) -> list[str]:
                 f"{checkpoint}: not calibrated, and its answers to synthesised chords contradict each other, so that "
                 "its classes have no names; expected a published file, or weights of 'mirbench pretrain'"
             )
-        echo(f"{checkpoint}: not a known file; its classes are named after synthesised chords", err=True)
+        _echo(f"{checkpoint}: not a known file; its classes are named after synthesised chords", err=True)
         calibration = measured
     return key_names(calibration)
 
