@@ -27,6 +27,7 @@ RECORDS = ROOT / "results" / "records"
 PUBLIC = (
     "mirbench.runs.api",
     "mirbench.encoders.function",
+    "mirbench.encoders.references",
     "mirbench.domain",
     "mirbench.specs",
     "mirbench.hookspecs",
@@ -41,7 +42,13 @@ PUBLIC = (
     "mirbench.data.embedded",
     "mirbench.data.required_files",
     "mirbench.errors",
+    "mirbench.escaping",
     "mirbench.files",
+    "mirbench.plan",
+    "mirbench.processes",
+    "mirbench.progress",
+    "mirbench.results.leaderboard",
+    "mirbench.results.records",
     "mirbench.testing",
 )
 
