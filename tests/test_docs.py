@@ -27,6 +27,7 @@ import click
 import pytest
 
 import generate
+from mirbench import hookspecs
 from mirbench.cli.main import cli
 from mirbench.plugins import Plugins
 
@@ -176,6 +177,11 @@ def test_generated_pages_name_all_that_is_installed():
     for page, catalog in (("encoders", plugins.encoders), ("tasks", plugins.tasks), ("datasets", plugins.datasets)):
         text = generate.PAGES[page]()
         assert all(re.search(rf"^##+ {re.escape(name)}$", text, re.MULTILINE) for name in catalog.names)
+
+
+def test_every_hook_has_a_page():
+    index = (DOCS / "plugins" / "index.md").read_text()
+    assert all(f"`{name}`" in index for name in vars(hookspecs) if name.startswith("mirbench_"))
 
 
 def test_every_field_of_a_record_is_described():
