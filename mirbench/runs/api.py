@@ -121,7 +121,7 @@ def encoder(
     fingerprint: str | None = None,
     frame_rate: float | None = None,
 ) -> Encoder:
-    """Make an encoder of any function or torch module.
+    """Return an encoder that calls a function or torch module.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def plan(
     data: str | Path | None = None,
     **settings: Any,
 ) -> Plan:
-    """Make the plan of a run; objects are offered to the plugins under their names first.
+    """Return the plan of a run; objects are offered to the plugins under their names first.
 
     Parameters
     ----------
@@ -378,7 +378,7 @@ def leaderboard(
     metrics: Sequence[str] = (),
     protocols: Sequence[str] = (),
 ) -> Table:
-    """Lay out the newest results of a folder, a row an encoder and a column a headline.
+    """Return a table of the newest results of a folder: a row for each encoder, a column for each headline.
 
     Parameters
     ----------
