@@ -72,7 +72,7 @@ class Catalog(Generic[S]):
         return [self[name] for name in self.names if len(self._offers(name)) == 1]
 
     def conflicts(self) -> list[str]:
-        """Say which names are offered twice, and by whom."""
+        """Return an error message for each name that two plugins offer."""
         return [self._conflict(name) for name in self.names if len(self._offers(name)) > 1]
 
     def __getitem__(self, name: str) -> S:
@@ -133,7 +133,7 @@ class Plugins:
 
     @property
     def problems(self) -> list[Problem]:
-        """What is wrong with which plugin."""
+        """Problems of plugins that cannot be used."""
         return self._problems
 
     @property

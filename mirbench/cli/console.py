@@ -1,4 +1,4 @@
-"""What the command line prints."""
+"""Output of the command line."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -33,11 +33,11 @@ class ResultTable:
 
     @hookimpl
     def mirbench_result(self, result: "Result") -> None:
-        """Remember a number for the table."""
+        """Collect a result for the table."""
         self.results.append(result)
 
     def text(self) -> str:
-        """Lay out one table a task and data set, and under it the numbers of single labels; one column an encoder."""
+        """Return one table for each task and data set, then the results of single labels; encoders are columns."""
         from tabulate import tabulate
 
         from mirbench.results.leaderboard import marks_of, options_of
@@ -83,13 +83,13 @@ def _format(result: "Result") -> str:
 
 
 def report_problems(plugins: Plugins) -> None:
-    """Name the plugins that cannot be used."""
+    """Print the plugins that cannot be used."""
     for problem in plugins.problems:
         echo(f"mirbench: {problem}", fg="yellow", err=True)
 
 
 def report_failures(failures: "Sequence[Failure]", n_jobs: int) -> None:
-    """Say which jobs failed and why; bugs with their traceback."""
+    """Print which jobs failed and why; bugs with their traceback."""
     shown: set[str] = set()
     for failure in failures:
         again = failure.reason in shown
@@ -102,13 +102,13 @@ def report_failures(failures: "Sequence[Failure]", n_jobs: int) -> None:
 
 
 def report_absent(plan: "Plan") -> None:
-    """Name what "all" leaves out: data sets that are not on this machine, encoders without weights."""
+    """Print what "all" leaves out: data sets that are not on this machine, encoders without weights."""
     for name, reason in plan.absent.items():
         echo(f"left out: {name}: {reason}", err=True)
 
 
 def print_plan(plan: "Plan") -> None:
-    """Say what a run would do."""
+    """Print what a run would do."""
     from mirbench.domain import SPLITS
     from mirbench.evaluation.evaluate import clip_duration
 

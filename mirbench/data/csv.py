@@ -196,7 +196,7 @@ def _leaks(clips: list[tuple[int, Clip]]) -> list[tuple[int, str]]:
 
 
 def _repeated(clip: Clip, earlier: Clip) -> str | None:
-    """Name what is wrong with two overlapping stretches of the same audio; windows of one group may overlap."""
+    """Return what is wrong with two overlapping stretches of the same audio; windows of one group may overlap."""
     copy = "" if clip.path == earlier.path else f" (a copy of {earlier.path.name})"
     if clip.split != earlier.split:
         return f"the same audio{copy} is in {earlier.split}"
@@ -208,7 +208,7 @@ def _repeated(clip: Clip, earlier: Clip) -> str | None:
 
 
 def _by_content(clips: list[tuple[int, Clip]]) -> list[list[tuple[int, Clip]]]:
-    """Bring the clips of files with the same bytes together; files are read only where their sizes are equal."""
+    """Return clips grouped by the content of their files; files are read only where their sizes are equal."""
     sizes: dict[int, set[Path]] = defaultdict(set)
     paths = {clip.path: clip.path.resolve() for _, clip in clips}
     for path in paths.values():

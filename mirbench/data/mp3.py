@@ -25,7 +25,7 @@ N_ID3, N_ID3V1, N_APE = 10, 128, 32
 
 @dataclass(frozen=True)
 class Frame:
-    """What the header of a frame says: bytes, samples, and where its audio data begin."""
+    """Content of a frame's header: bytes, samples, and where its audio data begin."""
 
     n_bytes: int
     n_samples: int

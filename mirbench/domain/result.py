@@ -1,4 +1,4 @@
-"""Results: one number each, and all that is needed to dispute it."""
+"""Results: the value of a metric, with all that is needed to reproduce it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

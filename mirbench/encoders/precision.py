@@ -66,7 +66,7 @@ class Variant(Encoder):
         return self._encoder.readouts(scope)
 
     def described(self, clips: Sequence[Audio]) -> dict[str, Any]:
-        """Say what is different, and by how much: norm of the difference of all frames of some clips, over theirs."""
+        """Return the precision and the relative error of the features (norm of the difference, over some clips)."""
         exact = self._load().encode_all(clips, BATCH_SIZE)
         difference = total = 0.0
         for ours, theirs in zip(self.encode_all(clips, BATCH_SIZE), exact, strict=True):

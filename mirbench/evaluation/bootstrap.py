@@ -115,7 +115,7 @@ def _resample_set(
 
 
 def _group_counts(groups: Int64[np.ndarray, "clip"], seed: int) -> Int64[np.ndarray, "resample group"]:
-    """Draw how often each group is in each resample; the same for every encoder, so that differences pair up."""
+    """Return how often each group is drawn in each resample; equal for all encoders, so that they can be paired."""
     n_groups = int(groups.max()) + 1
     drawn = np.random.default_rng(seed).multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=N_RESAMPLES)
     return drawn.astype(np.int64)

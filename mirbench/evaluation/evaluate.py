@@ -46,7 +46,7 @@ class Fitting:
 
 @dataclass(frozen=True)
 class Choice:
-    """What validation chose, and from what.
+    """Model selection on the validation split.
 
     Attributes
     ----------

@@ -30,7 +30,7 @@ SECONDS_TO_TIME = 60.0  # of audio; less does not say how fast an encoder is
 
 @dataclass
 class Extracted:
-    """What came of an extraction.
+    """Outcome of an extraction.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Extracted:
         return self
 
     def speed(self) -> dict[str, float]:
-        """Say how many times faster than real time that was, files to store; nothing if there was little to encode."""
+        """Return the speed as a multiple of real time, from files to store; empty if little was encoded."""
         return {"speed": self.audio_seconds / self.seconds} if self.audio_seconds >= SECONDS_TO_TIME else {}
 
 

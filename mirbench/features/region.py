@@ -31,7 +31,7 @@ class FeatureKey:
 
     @property
     def clip(self) -> str:
-        """Name the region of audio."""
+        """Name of the region of audio in the store."""
         return hashlib.sha256(f"{self.audio} {self.start!r} {self.duration!r}".encode()).hexdigest()[:40]
 
 
@@ -53,7 +53,7 @@ class Region:
         return f"{self.path} at {self.start:.2f} s"
 
     def key(self, encoder: Encoder, readout: str) -> FeatureKey:
-        """Name the features of this region.
+        """Return the key of this region's features.
 
         Raises
         ------

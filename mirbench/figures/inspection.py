@@ -1,4 +1,4 @@
-"""What an encoder does with one file: which moments it finds alike, layer by layer, and which it attends to.
+"""Inspect an encoder on one file: self-similarity of the frames, layer by layer, and attention.
 
 After the analysis of ViT-1D (ISMIR 2025, arXiv 2506.23873): self-similarity matrices of every layer beside boundaries,
 and the attention that frames receive against onsets.
@@ -30,7 +30,7 @@ Events = Float64[np.ndarray, "_event"]
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found in one file.
+    """Results of inspecting one file.
 
     Attributes
     ----------

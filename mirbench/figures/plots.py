@@ -32,7 +32,7 @@ def _figure(width: float, height: float, n_rows: int = 1) -> "tuple[Figure, Any]
 
 
 def confusion(answers: Answers, clip: str | None = None) -> "Figure":
-    """Draw what is taken for what, each row as shares of itself.
+    """Draw a confusion matrix, each row normalised to 1.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def confusion(answers: Answers, clip: str | None = None) -> "Figure":
 
 
 def calibration(answers: Answers, clip: str | None = None) -> "Figure":
-    """Draw how often the probe is right against how sure it is, with the expected calibration error (ECE).
+    """Draw the probe's accuracy against its confidence, with the expected calibration error (ECE).
 
     Of multiclass tasks the likeliest class counts, of multilabel ones every label; frames count one by one. ECE as in
     Guo et al., On Calibration of Modern Neural Networks, ICML 2017, with 15 bins of equal width.

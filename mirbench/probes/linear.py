@@ -28,6 +28,7 @@ from mirbench.probes.rows import Rows, in_chunks
 STRENGTHS: tuple[float, ...] = tuple(float(10**power) for power in np.linspace(-5, 1, 9))
 SEARCH_TOLERANCE = 1e-5  # largest entry of the gradient (of the mean over rows) while strengths are compared
 TOLERANCE = 1e-7  # and at the probe that is kept, in double precision
+SMALLEST = 1e-300  # keeps a division finite whose result is not used
 MEMORY = 2 * 2.0**30  # bytes of standardised rows
 Features = Float32[np.ndarray, "*row dim"]
 
@@ -57,7 +58,7 @@ class Examples:
 
 
 class Probe(ABC):
-    """What turns features into logits."""
+    """A linear map from features to logits."""
 
     @abstractmethod
     def logits(self, features: Features) -> Float32[np.ndarray, "*row label"]:
@@ -164,7 +165,7 @@ class LinearFit:
 
     def _unfolded(self, probe: LinearProbe) -> Float64[torch.Tensor, "problem column dim"]:
         weight, bias = probe.weight[:, self._learned], probe.bias[self._learned]
-        deviation = np.where(self._rows.scale > 0, 1 / np.maximum(self._rows.scale, 1e-300), 0)
+        deviation = np.where(self._rows.scale > 0, 1 / np.maximum(self._rows.scale, SMALLEST), 0)
         standardised = weight.T * deviation
         if self._rows.basis is not None:
             standardised = standardised @ self._rows.basis

@@ -34,6 +34,9 @@ TRUSTING = 10  # steps after which the sample is made larger, and no direction l
 LARGEST_SAMPLE = 1 << 17  # rows: 0.8 GiB for 768 dims, with its rotated copy
 COARSEST = 0.1  # accuracy of a step, relative to its gradient, far from the solution
 MEMORY = 8  # differences of gradients
+LAST_ACCURACY = 0.3  # accuracy of the last step, as a share of the tolerance: it then lands inside
+SUFFICIENT_DECREASE = 1e-4  # share of the predicted decrease that a step must reach (Armijo's condition)
+ROUNDING = 8  # machine epsilons by which a computed objective may be off
 Weights = Float[torch.Tensor, "problem column dim"]  # the last dim is the bias
 Outputs = Float[torch.Tensor, "problem column row"]
 PerProblem = Float[torch.Tensor, "problem"]
@@ -44,7 +47,7 @@ class NotConvergedError(Exception):
 
 
 class Targets(ABC):
-    """What the rows are to be told apart by.
+    """Targets of the training rows.
 
     Attributes
     ----------
@@ -57,23 +60,23 @@ class Targets(ABC):
 
     @abstractmethod
     def log_odds(self) -> Float64[torch.Tensor, "problem column"]:
-        """Give the biases that fit the frequencies alone."""
+        """Return the biases that fit the frequencies of the classes or labels alone."""
 
     @abstractmethod
     def probability(self, logits: Outputs) -> Outputs:
-        """Turn logits into probabilities."""
+        """Return the probabilities of logits."""
 
     @abstractmethod
     def loss(self, logits: Outputs, problems: torch.Tensor, rows: slice) -> PerProblem:
-        """Sum the cross-entropy over rows."""
+        """Return the sum of the cross-entropy over rows."""
 
     @abstractmethod
     def residual(self, probability: Outputs, problems: torch.Tensor, rows: slice) -> Outputs:
-        """Subtract the targets from the probabilities."""
+        """Return probabilities minus targets, the gradient of the cross-entropy with respect to logits."""
 
     @abstractmethod
     def curve(self, change: Outputs, probability: Outputs) -> Outputs:
-        """Multiply the second derivative of the cross-entropy with a change of the logits."""
+        """Return the product of the cross-entropy's second derivative and a change of the logits."""
 
 
 class Classes(Targets):
@@ -84,25 +87,20 @@ class Classes(Targets):
         self._classes = classes
 
     def log_odds(self) -> Float64[torch.Tensor, "problem column"]:
-        """See `Targets`."""
         return (self._classes.bincount(minlength=self.n_columns) / len(self._classes)).double().log()[None]
 
     def probability(self, logits: Outputs) -> Outputs:
-        """See `Targets`."""
         return logits.softmax(dim=1)
 
     def loss(self, logits: Outputs, problems: torch.Tensor, rows: slice) -> PerProblem:
-        """See `Targets`."""
         own = logits.gather(1, self._classes[None, None, rows])[:, 0]
         return (logits.logsumexp(dim=1) - own).sum(dim=1, dtype=torch.float64)
 
     def residual(self, probability: Outputs, problems: torch.Tensor, rows: slice) -> Outputs:
-        """See `Targets`."""
         own = self._classes[None, None, rows]
         return probability.scatter_add(1, own, torch.full_like(own, -1, dtype=probability.dtype))
 
     def curve(self, change: Outputs, probability: Outputs) -> Outputs:
-        """See `Targets`."""
         weighted = change * probability
         return weighted - probability * weighted.sum(dim=1, keepdim=True)
 
@@ -115,24 +113,19 @@ class Labels(Targets):
         self._labels = labels[:, None]
 
     def log_odds(self) -> Float64[torch.Tensor, "problem column"]:
-        """See `Targets`."""
         return self._labels.mean(dim=2, dtype=torch.float64).logit()
 
     def probability(self, logits: Outputs) -> Outputs:
-        """See `Targets`."""
         return logits.sigmoid()
 
     def loss(self, logits: Outputs, problems: torch.Tensor, rows: slice) -> PerProblem:
-        """See `Targets`."""
         each = torch.nn.functional.softplus(logits) - self._labels[problems, :, rows] * logits
         return each.sum(dim=(1, 2), dtype=torch.float64)
 
     def residual(self, probability: Outputs, problems: torch.Tensor, rows: slice) -> Outputs:
-        """See `Targets`."""
         return probability - self._labels[problems, :, rows]
 
     def curve(self, change: Outputs, probability: Outputs) -> Outputs:
-        """See `Targets`."""
         return change * probability * (1 - probability)
 
 
@@ -218,8 +211,8 @@ class _Objective:
 
     @property
     def noise(self) -> float:
-        """How far a value may be from the truth, relatively."""
-        return 8 * torch.finfo(self.precision).eps
+        """Relative rounding error of a value."""
+        return ROUNDING * torch.finfo(self.precision).eps
 
 
 def _minimise(objective: _Objective, hessian: "_SampledHessian", start: Weights, tolerance: float) -> Weights:
@@ -235,14 +228,15 @@ def _minimise(objective: _Objective, hessian: "_SampledHessian", start: Weights,
         active, value, gradient, size = active[is_open], value[is_open], gradient[is_open], size[is_open]
         past = deque(((moved[is_open], turned[is_open]) for moved, turned in past), maxlen=MEMORY)
         here = weights[active]
-        accuracy = torch.maximum(size.sqrt(), 0.3 * tolerance / size).clamp(max=COARSEST)
+        # A forcing term of sqrt(gradient) converges superlinearly (Dembo, Eisenstat and Steihaug, 1982).
+        accuracy = torch.maximum(size.sqrt(), LAST_ACCURACY * tolerance / size).clamp(max=COARSEST)
         negligible = NEGLIGIBLE * objective.penalty if n_steps < TRUSTING else 0.0
         if n_steps and n_steps % TRUSTING == 0:
             hessian.grow()
         solver = hessian.at(here, objective.penalty, accuracy, negligible)
         step = _corrected(solver, gradient, past)
         there, value, turned = _search(objective, here, step, active, value, gradient)
-        if hessian.is_partial:
+        if hessian.is_partial:  # with all rows, curvature is exact and needs no correction
             past.append((there - here, turned - gradient))
         weights[active], gradient = there, turned
     raise NotConvergedError(f"gradient of {float(size.max()):.1e} after {MAX_STEPS} steps, not {tolerance:.0e}")
@@ -271,7 +265,8 @@ def _search(
     searching = torch.arange(len(value), device=value.device)
     while True:
         found[searching], turned[searching] = objective(there[searching], active[searching])
-        wanted = value + 1e-4 * length * slope + objective.noise * value.abs()
+        # Values that differ by less than their rounding cannot be compared: such a step is accepted.
+        wanted = value + SUFFICIENT_DECREASE * length * slope + objective.noise * value.abs()
         searching = searching[(found > wanted)[searching]]
         if not len(searching) or float(length[searching].min()) < SMALLEST_STEP:
             return there, found, turned
@@ -339,7 +334,7 @@ class _NewtonSolver:
         if gradient.shape[1] > 1:
             bias = bias - bias.mean(dim=1, keepdim=True)  # all classes' biases together change nothing
         turned = torch.cat([gradient[..., :-1] @ basis, bias], dim=2)
-        step = -turned / self._diagonal
+        step = -turned / self._diagonal  # along directions that the penalty dominates the Hessian is taken as diagonal
         solved = self._solve(self._kept(turned), self._kept(self._diagonal))
         step[..., : self._n_dims], step[..., -1] = solved[..., :-1], solved[..., -1]
         return torch.cat([step[..., :-1] @ basis.T, step[..., -1:]], dim=2)

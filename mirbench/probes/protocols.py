@@ -105,7 +105,6 @@ class Convex(ProbeProtocol):
         self._last: LinearFit | None = None  # its rows and their Hessian: most encoders have one layer
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
-        """See `ProbeProtocol`."""
         lowest, n_worse = math.inf, 0
         self._last = None  # before the next takes its memory
         self._last = _fit(problem, problem.train)
@@ -123,7 +122,6 @@ class Convex(ProbeProtocol):
         return (f"{edges[setting]} of the grid",) if setting in edges else ()
 
     def finished(self, problem: Problem, chosen: Candidate) -> Probe:
-        """See `ProbeProtocol`."""
         assert isinstance(chosen.probe, LinearProbe)
         fit = None if self._refit or chosen.origin is None else chosen.origin()
         self._last = None
@@ -161,7 +159,6 @@ class Trained(ProbeProtocol):
         return [Cell(seed, cell.learning_rate, cell.hidden, cell.initial) for cell in chosen]
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
-        """See `ProbeProtocol`."""
         cells = sorted(
             (cell for seed in range(self.n_seeds) for cell in self.cells(seed)), key=lambda cell: cell.hidden
         )
@@ -204,7 +201,6 @@ class Neighbours(ProbeProtocol):
     grid = (1, 3, 5, 10, 20, 50)
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
-        """See `ProbeProtocol`."""
         rows, target = problem.train.together(problem.objective)
         mean = rows.mean(axis=0)
         scale = inverse_deviations(rows.std(axis=0, dtype=np.float64), mean.astype(np.float64)).astype(np.float32)

@@ -21,7 +21,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Merged:
-    """What an import has brought."""
+    """Outcome of an import."""
 
     n_new: int
     n_known: int

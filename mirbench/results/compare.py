@@ -30,7 +30,7 @@ Resamples = Float64[np.ndarray, "resample"]
 
 @dataclass(frozen=True)
 class Difference:
-    """What two encoders differ by on one task.
+    """Difference between two encoders on one task.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Difference:
 
     @property
     def is_evidence(self) -> bool:
-        """Whether a difference is there, at `LEVEL`."""
+        """Whether the difference is significant at `LEVEL`."""
         return self.adjusted < LEVEL
 
 
@@ -92,7 +92,7 @@ class Comparison:
         return frame_of(asdict(each) for each in self.differences)
 
     def sentences(self) -> list[str]:
-        """Say what the numbers allow to be said."""
+        """Return the conclusion as a sentence."""
         found = []
         for sign, verb in ((1, "better"), (-1, "worse")):
             sure = [each for each in self.differences if each.is_evidence and each.gain * sign > 0]
@@ -198,7 +198,7 @@ def _by_task(results: Sequence[Result], encoder: str, metrics: Collection[str]) 
 
 
 def _paired(first: Result, second: Result, scores: Mapping[str, ClipScores]) -> Resamples | str:
-    """Give the differences in all resamples, or say why the two do not pair up."""
+    """Return the differences in all resamples, or the reason why the two cannot be paired."""
     if first.dataset_version != second.dataset_version:
         return f"different versions of the data ({first.dataset_version}, {second.dataset_version})"
     if first.references and second.references and first.references != second.references:

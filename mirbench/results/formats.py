@@ -97,7 +97,7 @@ class Table:
         )
 
     def shown(self, row: Row, column: str) -> str:
-        """Write a number with its interval."""
+        """Return a value with its interval, as text."""
         result = row.cells.get(column)
         return MISSING if result is None else f"{result.value:.3f} [{result.low:.3f}, {result.high:.3f}]"
 
@@ -122,7 +122,7 @@ def choose(
 
 
 def lay_out(results: Sequence[Result], about: Mapping[str, About], *, only_headlines: bool) -> Table:
-    """Make a table of the newest results; the best mean rank comes first, then who lacks a headline."""
+    """Return a table of the newest results; the best mean rank comes first, then who lacks a headline."""
     versions: dict[tuple[str, str], set[str]] = {}
     for result in results:
         versions.setdefault((result.dataset, result.size), set()).add(result.dataset_version)

@@ -92,7 +92,7 @@ def plan(
     data: str | Path | None = None,
     **settings: Any,
 ) -> Plan:
-    """Make the plan of a run; objects are offered to the plugins under their names first.
+    """Return the plan of a run; objects are offered to the plugins under their names first.
 
     Parameters
     ----------
@@ -285,7 +285,7 @@ def leaderboard(
     metrics: Sequence[str] = (),
     protocols: Sequence[str] = (),
 ) -> Table:
-    """Lay out the newest results of a folder, a row an encoder and a column a headline.
+    """Return a table of the newest results of a folder: a row for each encoder, a column for each headline.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ class FinishedJobs:
         self.folder = folder
 
     def get(self, key: str, run: str, date: str, encoder: str) -> list[Result] | None:
-        """Give the results of a job as those of another run, or None if it is not finished."""
+        """Return the stored results of a job as results of this run; None if it is not finished."""
         path = self.folder / f"{key}.json"
         try:
             checksum, _, content = path.read_text(encoding="utf-8").partition("\n")

@@ -1,4 +1,4 @@
-"""Make plans: look encoders, tasks and data sets up, as the user names them, and pair them."""
+"""Plan runs: look up encoders, tasks and data sets by name, and combine them into jobs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -142,7 +142,7 @@ def _datasets_of(
 
 
 def _with_weights(encoders: Catalog[EncoderSpec], absent: dict[str, str]) -> list[str]:
-    """Name the encoders that are ready to run; note what the others need."""
+    """Return the encoders that can run; record what the others need."""
     families = {spec.name for spec in encoders.specs() if spec.load_named is not None}
     absent |= {
         spec.name: missing

@@ -1,4 +1,4 @@
-"""Run a record again, from its own fields, and say whether its number comes back."""
+"""Run a record again, from its own fields, and compare the values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,12 +33,12 @@ class Reproduction:
 
     @property
     def is_equal(self) -> bool:
-        """Whether number and interval are back, to the last digit."""
+        """Whether value and interval are reproduced to the last digit."""
         return _numbers(self.recorded) == _numbers(self.found)
 
     @property
     def is_close(self) -> bool:
-        """Whether number and interval are back within `TOLERANCE`: libraries of linear algebra round differently."""
+        """Whether value and interval are reproduced within `TOLERANCE`: linear algebra rounds differently."""
         pairs = zip(_numbers(self.recorded), _numbers(self.found), strict=True)
         return self.is_equal or all(abs(before - now) <= TOLERANCE for before, now in pairs)
 

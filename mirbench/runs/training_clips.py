@@ -1,4 +1,4 @@
-"""What `mirbench pretrain` may hear of data sets."""
+"""Clips of data sets on which `mirbench pretrain` may train."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What every data set promises."""
+"""Checks of data sets."""
 
 from collections import Counter
 from itertools import combinations
@@ -32,7 +32,7 @@ def check_groups_do_not_cross_splits(dataset: Dataset, task: Task) -> None:
 
 
 def check_audio_does_not_cross_splits(dataset: Dataset, task: Task) -> None:
-    """No file is heard in two splits."""
+    """No file is in two splits."""
     files = {split: {content_hash(clip.path) for clip in dataset.clips(split)} for split in SPLITS}
     for one, other in combinations(SPLITS, 2):
         require(not files[one] & files[other], f"{len(files[one] & files[other])} files are in {one} and in {other}")

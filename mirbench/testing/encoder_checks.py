@@ -1,4 +1,4 @@
-"""What every encoder promises."""
+"""Checks of encoders."""
 
 from collections.abc import Sequence
 
@@ -14,14 +14,14 @@ from mirbench.specs import EncoderSpec
 from mirbench.testing.checks import CheckFailed, require
 
 N_COMPARED = 3  # clips whose stored features are compared
-DURATIONS = (0.5, 1.0, 3.3, 10.0)
+DURATIONS = (0.5, 1.0, 3.3, 10.0)  # seconds: shorter and longer than common windows, and no multiple of their hops
 SHORTEST_TURN = 1.25  # seconds
-EARLY_SECONDS, LATE_SECONDS = 0.1, 0.25  # besides one and a half frames; what hears only the past is late
-UNHEARD_SECONDS = 0.5  # at the end, besides three frames: half of what a frame hears
+EARLY_SECONDS, LATE_SECONDS = 0.1, 0.25  # besides 1.5 frames; causal encoders respond late
+UNHEARD_SECONDS = 0.5  # at the end, besides three frames: half of a receptive field
 
 
 def noise(encoder: Encoder, duration: float, seed: int = 0, level: float = 0.05) -> Audio:
-    """Make noise of a root mean square."""
+    """Return white noise with RMS `level` (full scale is 1)."""
     random = np.random.default_rng(seed)
     return (level * random.standard_normal(round(duration * encoder.sample_rate))).astype(np.float32)
 
@@ -71,8 +71,8 @@ def check_alignment(encoder: Encoder) -> None:
     """A tone and noise take turns, and the frames change with them.
 
     Times are right if tone and noise differ most (in the share of the frames' variance that lies between them) where
-    the frames are taken for the times that they claim, and not for others. So networks that remember what they heard,
-    or that normalise whole clips, are judged by what a probe would see.
+    the frames are taken for the times that they claim, and not for others. Networks with memory, or
+    that normalise whole clips, are thus judged by the features that a probe receives.
     """
     step = _step(encoder, 10.0)
     turn = max(SHORTEST_TURN, 4 * step)
@@ -95,7 +95,7 @@ def check_alignment(encoder: Encoder) -> None:
 
 
 def _step(encoder: Encoder, duration: float) -> float:
-    """Measure how far apart frames are, in seconds; one frame lasts as long as the clip."""
+    """Return the distance between frames in seconds; for a single frame, the duration of the clip."""
     times = encoder.encode(noise(encoder, duration)).times
     return float(np.diff(times).mean()) if len(times) > 1 else duration
 
@@ -105,7 +105,7 @@ def _is_tone(times: Float64[np.ndarray, "time"], boundaries: Float64[np.ndarray,
 
 
 def _difference(frames: Float32[np.ndarray, "time dim"], is_tone: np.ndarray) -> float:
-    """Give the share of the variance that lies between two groups of frames."""
+    """Return the share of the variance that lies between two groups of frames."""
     centred = frames.astype(np.float64) - frames.mean(axis=0)
     n_tone, n_noise = int(is_tone.sum()), int((~is_tone).sum())
     if not n_tone or not n_noise:
@@ -203,7 +203,7 @@ def check_stored_features(spec: EncoderSpec, encoder: Encoder, store: FeatureSto
 
 
 def check_says_what_it_is(spec: EncoderSpec, encoder: Encoder) -> None:
-    """What the spec says for lists is so once the encoder is loaded."""
+    """The properties that the spec states for lists agree with the loaded encoder."""
     features = encoder.encode(noise(encoder, 10.0))
     frame_rate = (len(features.times) - 1) / (features.times[-1] - features.times[0]) if len(features.times) > 1 else 0
     found = {

@@ -1,4 +1,4 @@
-"""What every task promises."""
+"""Checks of tasks."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ class _Labels(Dataset):
 
 
 def with_labels(task: Task) -> Task:
-    """Give a task a made-up vocabulary if it has none of its own."""
+    """Return the task, with an artificial vocabulary if it has none of its own."""
     return task if task.labels else task.with_labels_of(_Labels())
 
 

@@ -66,7 +66,6 @@ class TokenEncoder(WindowedEncoder):
         return transformer
 
     def attention(self) -> Encoder:
-        """See `Encoder`."""
         return Attention(self)
 
 

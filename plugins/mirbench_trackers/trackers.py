@@ -37,11 +37,9 @@ class EventLog(Tracker):
         self._path = path
 
     def start(self, plan: Plan) -> None:
-        """See `Tracker`."""
         append(self._path, {"event": "run_start", "run": plan.run, "jobs": [str(job) for job in plan.jobs]})
 
     def result(self, result: Result) -> None:
-        """See `Tracker`."""
         append(self._path, {"event": "result", "id": record_id(result), "record": as_json(result)})
 
 
@@ -66,10 +64,9 @@ class MlflowTracker(Tracker):
         atexit.register(self._finish)
 
     def start(self, plan: Plan) -> None:
-        """See `Tracker`."""
+        """Do nothing: a tracked run begins with its first result."""
 
     def result(self, result: Result) -> None:
-        """See `Tracker`."""
         key = result.run, result.encoder
         if key not in self._runs:
             about = {
