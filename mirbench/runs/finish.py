@@ -68,13 +68,12 @@ def finish(work: Work, fitting: Fitting) -> list[Result]:
     """Return the results of a job: recalled, or computed and remembered."""
     if not work.settings.keeps:
         return _results(work, _evaluate_sound(work, fitting), fitting)
-    found = (
-        None if work.settings.fresh else recall(work.run, work.settings, work.job, work.encoder, work.dataset, fitting)
-    )
+    jobs = FinishedJobs(work.settings.home / "finished")
+    key = key_of(work.encoder, work.job.loaded_task, work.dataset, fitting, dict(work.job.options))  # before, and once
+    found = None if work.settings.fresh else jobs.get(key, work.run, _now(), work.job.encoder.name)
     if not found:
         found = _results(work, _evaluate_sound(work, fitting), fitting)
-        key = key_of(work.encoder, work.job.loaded_task, work.dataset, fitting, dict(work.job.options))
-        FinishedJobs(work.settings.home / "finished").put(key, found)
+        jobs.put(key, found)
     return found
 
 
@@ -83,8 +82,11 @@ def recall(
 ) -> list[Result] | None:
     """Return the results of a job that is finished, as those of a run; None if it is not."""
     key = key_of(encoder, job.loaded_task, dataset, fitting, dict(job.options))
-    date = datetime.now(UTC).isoformat(timespec="seconds")
-    return FinishedJobs(settings.home / "finished").get(key, run, date, job.encoder.name)
+    return FinishedJobs(settings.home / "finished").get(key, run, _now(), job.encoder.name)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _evaluate_sound(work: Work, fitting: Fitting) -> Evaluation:
@@ -132,7 +134,7 @@ def _results(work: Work, evaluation: Evaluation, fitting: Fitting) -> list[Resul
     return [
         Result(
             run=work.run,
-            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            date=_now(),
             encoder=job.encoder.name,
             fingerprint=encoder.fingerprint,
             task=job.task.name,
