@@ -3,6 +3,7 @@
 import csv
 import os
 import sys
+import tempfile
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does: test processes share cores
 from pathlib import Path
@@ -29,6 +30,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MIRBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("MIRBENCH_PLUGINS", raising=False)
     return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def soundfonts() -> Path:
+    """The folder of SoundFonts; fetched once for all runs of the tests, and skipped where there is no network."""
+    from mirbench import DatasetError
+    from mirbench_data_rendered import fonts
+
+    folder = Path(tempfile.gettempdir()) / "mirbench-tests" / "soundfonts"
+    try:
+        fonts.fetch_merlin(folder)
+    except DatasetError as error:
+        pytest.skip(str(error))
+    return folder
 
 
 @pytest.fixture(scope="session")

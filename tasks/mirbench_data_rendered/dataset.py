@@ -3,8 +3,8 @@
 The folder is named by all that the audio depends on; see `mirbench.data.embedded`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,28 @@ from mirbench.data import embedded as generated
 from mirbench.data.embedded import Made, Stored, generate, read_manifest
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
-from mirbench.files import content_hash
 from mirbench.specs import DatasetRequest
-from mirbench_data_rendered import render
-from mirbench_data_rendered.annotate import COLLECTIONS, FAMILIES, Annotation, annotate
-from mirbench_data_rendered.corpus import read_score
+from mirbench_data_rendered import fonts, render
+from mirbench_data_rendered.clips import arranged
 from mirbench_data_rendered.index import INDEX, Entry, read_index
+from mirbench_data_rendered.seeds import generator
+from mirbench_data_rendered.sounds import DRUMS, FAMILIES
 
 NAME = "rendered-scores"
-RENDERING = 3  # raise whenever the same index would give other audio or other labels
+RENDERING = 4  # raise whenever the same index would give other audio or other labels
+SPLITS: dict[str, Split] = {"train": "train", "valid": "valid", "test": "test"}
+TAGS = (*FAMILIES, DRUMS)
+# Clips of chorales have no references here: nearly all of their onsets are beats.
+WITHOUT_BEATS = "chorale"
 
 
 class RenderedScores(Dataset):
     """Clips with the references of one task.
+
+    Parameters
+    ----------
+    request
+        Task, size and folder.
 
     Raises
     ------
@@ -47,12 +56,18 @@ class RenderedScores(Dataset):
         self.labels = TAGS if request.task == "tagging" else ()
         self._clips = []
         for entry in entries_of(request.size):
-            reference = REFERENCES[request.task](entry, Annotation.from_json(stored[entry.file_stem].labels))
+            reference = REFERENCES[request.task](entry, stored[entry.file_stem].labels)
             if reference is not None:
                 self._clips.append(_clip(entry, stored[entry.file_stem], reference))
 
     def clips(self, split: Split) -> Sequence[Clip]:
-        """List the clips of a split in the order of the index."""
+        """Return the clips of a split in the order of the index.
+
+        Parameters
+        ----------
+        split
+            "train", "valid" or "test".
+        """
         return [clip for clip in self._clips if clip.split == split]
 
 
@@ -60,7 +75,7 @@ def _clip(entry: Entry, stored: Stored, reference: object) -> Clip:
     return Clip(
         id=entry.id,
         path=stored.path,
-        split=_split(entry),
+        split=SPLITS[entry.split],
         group=entry.group,
         reference=reference,
         duration=stored.duration,
@@ -68,30 +83,24 @@ def _clip(entry: Entry, stored: Stored, reference: object) -> Clip:
     )
 
 
-def _key(entry: Entry, annotation: Annotation) -> str:
+def _key(entry: Entry, labels: Mapping[str, Any]) -> str:
     return entry.key
 
 
-def _beats(entry: Entry, annotation: Annotation) -> Float64[np.ndarray, "beat"] | None:
-    """Give the beats; no clip where the bars of the score are irregular."""
-    return np.array(annotation.beats, dtype=np.float64) if annotation.beats else None
+def _beats(entry: Entry, labels: Mapping[str, Any]) -> Float64[np.ndarray, "beat"] | None:
+    return None if entry.kind == WITHOUT_BEATS else np.array(labels["beats"], dtype=np.float64)
 
 
-def _chords(entry: Entry, annotation: Annotation) -> LabelledIntervals | None:
-    """Give the chords; no clip where one voice sings alone."""
-    if not annotation.chords:
-        return None
-    starts, ends, labels = zip(*annotation.chords, strict=True)
-    return LabelledIntervals(np.array([starts, ends], dtype=np.float64).T, labels)
+def _chords(entry: Entry, labels: Mapping[str, Any]) -> LabelledIntervals:
+    starts, ends, names = zip(*labels["chords"], strict=True)
+    return LabelledIntervals(np.array([starts, ends], dtype=np.float64).T, tuple(names))
 
 
-def _tags(entry: Entry, annotation: Annotation) -> Float32[np.ndarray, "label"]:
-    """Mark what plays and where the piece is from."""
-    return np.array([tag in annotation.tags for tag in TAGS], dtype=np.float32)
+def _tags(entry: Entry, labels: Mapping[str, Any]) -> Float32[np.ndarray, "label"]:
+    return np.array([tag in labels["instruments"] for tag in TAGS], dtype=np.float32)
 
 
-TAGS = (*FAMILIES.values(), *COLLECTIONS.values())
-REFERENCES: dict[str, Callable[[Entry, Annotation], Any]] = {
+REFERENCES: dict[str, Callable[[Entry, Mapping[str, Any]], Any]] = {
     "key": _key,
     "beat": _beats,
     "chord": _chords,
@@ -100,40 +109,65 @@ REFERENCES: dict[str, Callable[[Entry, Annotation], Any]] = {
 
 
 def entries_of(size: str) -> list[Entry]:
-    """List the clips of a size; the small size is part of the default."""
+    """Return the entries of a size; the small size is part of the default."""
     return [entry for entry in read_index() if size == "default" or entry.size == size]
 
 
+def font_folder(home: Path) -> Path:
+    """Return the folder of SoundFonts."""
+    return home / "data" / "soundfonts"
+
+
 def manifest_path(request: DatasetRequest) -> Path:
-    """Say where the manifest of a size lies; the folder's name covers scores, index, renderer and synthesiser."""
-    inputs = f"{INDEX.read_text()} {version('music21')} {render.synthesiser_version()}"
+    """Return the manifest of a size; the folder's name covers scores, index, SoundFonts and what plays them."""
+    inputs = f"{INDEX.read_text()} {version('music21')} {render.player_version()} {fonts.MERLIN_SHA256}"
     return generated.manifest_path(request, NAME, RENDERING, inputs)
 
 
 def prepare(request: DatasetRequest) -> None:
-    """Render the clips that are missing."""
+    """Render the clips that are missing.
+
+    Parameters
+    ----------
+    request
+        Size, folder and number of processes.
+
+    Raises
+    ------
+    DatasetError
+        If a SoundFont or a program that plays it is missing.
+    """
+    folder = font_folder(request.home)
+    if not manifest_path(request).is_file() or request.verify:
+        fonts.fetch_merlin(folder)
+        fonts.merlin(folder)
     generate(
         manifest_path(request),
         {entry.file_stem: entry for entry in entries_of(request.size)},
-        make,
+        partial(make, folder=folder),
         title=f"rendering {NAME}",
         workers=request.workers,
         verify=request.verify,
         about={
-            "synthesiser": render.synthesiser_version(),
-            "soundfont": {"name": "TimGM6mb", "sha256": content_hash(render.soundfont())},
+            "player": render.player_version(),
+            "soundfonts": ["TimGM6mb", "Merlin"],
             "music21": version("music21"),
         },
     )
 
 
-def make(entry: Entry) -> Made:
-    """Render one clip."""
-    score = read_score(entry.id)
-    samples = render.render(entry, render.sounding_notes(entry, score.notes))
-    return Made(samples, render.SAMPLE_RATE, {"key": entry.key, **asdict(annotate(entry, score))})
+def make(entry: Entry, folder: Path) -> Made:
+    """Render one clip.
 
-
-def _split(entry: Entry) -> Split:
-    splits: dict[str, Split] = {"train": "train", "valid": "valid", "test": "test"}
-    return splits[entry.split]
+    Parameters
+    ----------
+    entry
+        What to render.
+    folder
+        Folder of SoundFonts.
+    """
+    clip = arranged(entry)
+    samples = render.render(
+        clip.tracks, clip.seconds, clip.duration, clip.cents, folder, generator("recording", entry.id)
+    )
+    return Made(samples, render.SAMPLE_RATE, {"key": entry.key, **clip.labels})

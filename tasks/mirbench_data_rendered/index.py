@@ -1,25 +1,30 @@
 """Choose the pieces, once: `python -m mirbench_data_rendered.index` writes index.csv and left_out.csv beside this file.
 
 The index is fixed and ships with the package, so that every machine renders the same clips; this module is
-the record of how it came about. A piece is taken if
+the record of how it came about. There are three kinds of clips: chorales, tunes and generated songs. A piece of the
+corpus is taken if
 
 1. its score states a major or minor key;
 2. its last bass note is the tonic;
-3. in the excerpt that will sound (the last 15 to 28 s, from a bar line), at least two of three independent key
-   profiles, correlated with the durations of the pitch classes, name the stated key;
-4. the excerpt lasts 15 s at a tempo of 60 quarter notes a minute or more.
+3. in the excerpt that will sound (the last 10 to 15 s, from a bar line), at least two of three independent key
+   profiles, correlated with the durations of the pitch classes, name the stated key: pieces that modulate there are
+   left out;
+4. the excerpt lasts 10 s at a tempo of 56 beats a minute or more, and its bars are regular.
 
-Pieces that share melody (a chorale tune set twice, one reel under two names) form one group, and a group lies in
-one split. Both modes have the same numbers of chorales and of folk tunes in every split, and each of the 24 keys
-sounds equally often, by transposition: neither source nor instrument nor register tells the key.
+A generated song is taken if rule 3 holds for its melody and chords. Pieces that share melody (a chorale tune set twice,
+one reel under two names) or a title form one group, and a group lies in one split. Both modes have the same numbers of
+clips of each kind in every split, and each of the 24 keys sounds equally often, by transposition: neither kind nor
+instrument nor register tells the key.
 """
 
 import csv
-import hashlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
+from difflib import SequenceMatcher
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +32,31 @@ from jaxtyping import Float
 
 from mirbench import DatasetError
 from mirbench_data_rendered.corpus import TONICS, Score, read_score, score_ids
+from mirbench_data_rendered.harmony import QUALITIES
+from mirbench_data_rendered.seeds import generator
+from mirbench_data_rendered.songs import write_song
 
 INDEX = Path(__file__).with_name("index.csv")
 LEFT_OUT = Path(__file__).with_name("left_out.csv")
-PER_KEY = {"train": 18, "valid": 6, "test": 8}
-SMALL_PER_KEY = {"train": 5, "valid": 2, "test": 3}
-MIN_SECONDS, MAX_SECONDS = 15.0, 28.0
-SLOWEST_BPM = 60.0
+KINDS = ("chorale", "tune", "song")
+# Clips of each kind in each of the 24 keys, by split.
+PER_KEY: dict[str, dict[str, int]] = {
+    "chorale": {"train": 3, "valid": 1, "test": 2},
+    "tune": {"train": 8, "valid": 3, "test": 5},
+    "song": {"train": 9, "valid": 3, "test": 6},
+}
+SMALL_PER_KEY: dict[str, dict[str, int]] = {
+    "chorale": {"train": 1, "valid": 0, "test": 1},
+    "tune": {"train": 2, "valid": 1, "test": 1},
+    "song": {"train": 2, "valid": 1, "test": 1},
+}
+MIN_SECONDS, MAX_SECONDS = 10.0, 15.0
+SLOWEST_BPM = 56.0
+TEMPI = {"chorale": (58.0, 80.0), "tune": (76.0, 126.0)}  # beats a minute
+SHARED_FIGURES = 0.3  # of the eight-interval figures of the shorter tune
+# Of the intervals of the shorter of two chorale tunes, in runs of at least `SHORTEST_RUN` and in the same order: two
+# settings of one tune share .86 (BWV 16.6 and 183.5), other pairs .16 in the median and .57 at the 99th percentile.
+SHARED_INTERVALS, SHORTEST_RUN = 0.7, 5
 
 # Key profiles, C major and C minor.
 PROFILES = {
@@ -54,23 +77,31 @@ PROFILES = {
     },
 }
 
-Kind = tuple[bool, str]  # is it a chorale, and its mode
-
-# General MIDI programs (counted from 0), one a part, repeated where there are more parts.
-CHORALE_ENSEMBLES = (
-    (0,), (6,), (19,), (20,), (24,), (48,), (52,),
-    (40, 40, 41, 42), (56, 60, 57, 58), (73, 68, 71, 70), (64, 65, 66, 67),
-)  # fmt: skip
-# Heard in TimGM6mb and refused: 78 (whistle) sounds three semitones sharp; 21 (accordion) has a second reed a semitone
-# flat; 105 (banjo) is loudest a fifth too high.
-FOLK_INSTRUMENTS = (0, 11, 12, 15, 20, 22, 24, 25, 40, 46, 56, 68, 71, 73, 74)
-
 
 @dataclass(frozen=True)
 class Entry:
-    """One clip of the index; times in quarter notes of the untransposed score."""
+    """One clip of the index.
+
+    Attributes
+    ----------
+    id
+        Identifier of the piece.
+    kind
+        One of `KINDS`.
+    split, group, size
+        See `mirbench.Clip`; the size is the smallest that has the clip.
+    tonic, mode
+        Of the score as it is written.
+    transpose
+        In semitones.
+    tempo_bpm
+        Quarter notes a minute.
+    start, end
+        Of the excerpt, in quarter notes of the score.
+    """
 
     id: str
+    kind: str
     split: str
     group: str
     size: str
@@ -80,7 +111,6 @@ class Entry:
     tempo_bpm: float
     start: float
     end: float
-    programs: tuple[int, ...]
 
     @property
     def key(self) -> str:
@@ -89,15 +119,17 @@ class Entry:
 
     @property
     def file_stem(self) -> str:
+        """Stem of the clip's files."""
         return self.id.replace("/", "-").replace("#", "-")
 
 
 def read_index() -> list[Entry]:
-    """Read the index that ships."""
+    """Return the entries of the index that ships."""
     with INDEX.open(newline="", encoding="utf-8") as file:
         return [
             Entry(
                 id=row["id"],
+                kind=row["kind"],
                 split=row["split"],
                 group=row["group"],
                 size=row["size"],
@@ -107,20 +139,13 @@ def read_index() -> list[Entry]:
                 tempo_bpm=float(row["tempo_bpm"]),
                 start=float(row["start"]),
                 end=float(row["end"]),
-                programs=tuple(int(program) for program in row["programs"].split()),
             )
             for row in csv.DictReader(file)
         ]
 
 
-def generator(*parts: str) -> np.random.Generator:
-    """Make a random generator that depends on nothing but the given words."""
-    digest = hashlib.sha256("\n".join(parts).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
-
-
 def estimate_key(notes: Float[np.ndarray, "note 4"], profile: str) -> tuple[int, str]:
-    """Correlate the durations of the pitch classes with a key profile in all 24 keys."""
+    """Return the key whose profile correlates most with the durations of the pitch classes."""
     durations = np.bincount(notes[:, 2].astype(int) % 12, weights=notes[:, 1], minlength=12)
     scores = {
         (tonic, mode): float(np.corrcoef(durations, np.roll(weights, tonic))[0, 1])
@@ -130,20 +155,43 @@ def estimate_key(notes: Float[np.ndarray, "note 4"], profile: str) -> tuple[int,
     return max(scores, key=scores.__getitem__)
 
 
+def is_in_key(notes: Float[np.ndarray, "note 4"], tonic: int, mode: str) -> bool:
+    """Return whether two of the three key profiles name a key."""
+    return sum(estimate_key(notes, profile) == (tonic, mode) for profile in PROFILES) >= 2
+
+
+def kind_of(score_id: str) -> str:
+    """Return the kind of a piece of the corpus."""
+    return "chorale" if score_id.startswith("bach/") else "tune"
+
+
 def excerpt(score: Score) -> tuple[float, float, float] | None:
-    """Choose start and end in quarter notes, and a tempo; None where the piece is too short."""
-    low, high = (66.0, 96.0) if score.id.startswith("bach/") else (100.0, 160.0)
-    tempo_bpm = round(float(generator("tempo", score.id).uniform(low, high)), 1)
+    """Return start and end and a tempo, in quarter notes; None where the piece is too short."""
+    beat = float(np.median(np.diff(score.beats[:, 0]))) if len(score.beats) > 1 else 1.0
+    tempo_bpm = round(beat * float(generator("tempo", score.id).uniform(*TEMPI[kind_of(score.id)])), 1)
     end = float((score.notes[:, 0] + score.notes[:, 1]).max())
     starts = [start for start in score.bars if (end - start) * 60 / tempo_bpm <= MAX_SECONDS]
     if not starts:
         return None
     tempo_bpm = min(tempo_bpm, round((end - starts[0]) * 60 / MIN_SECONDS - 0.05, 1))
-    return (starts[0], end, tempo_bpm) if tempo_bpm >= SLOWEST_BPM else None
+    return (starts[0], end, tempo_bpm) if tempo_bpm >= SLOWEST_BPM * beat else None
+
+
+def is_regular(score: Score, start: float, end: float, *, in_bars: bool) -> bool:
+    """Return whether the beats of an excerpt are evenly spaced and, if asked, counted in equal bars from a downbeat."""
+    inside = score.beats[(score.beats[:, 0] >= start - 1e-6) & (score.beats[:, 0] < end - 1e-6)]
+    if len(inside) < 4 or abs(inside[0, 0] - start) > 0.01 or np.ptp(np.diff(inside[:, 0])) >= 0.01:
+        return False
+    numbers = inside[:, 1].astype(int)
+    if not in_bars:
+        return True
+    n_beats = numbers.max()
+    counted = all(later == earlier % n_beats + 1 for earlier, later in pairwise(numbers))
+    return bool(numbers[0] == 1 and n_beats >= 2 and counted)
 
 
 def reason_to_leave_out(score: Score) -> str | None:
-    """Say why a piece is not taken, or None."""
+    """Return why a piece is not taken, or None."""
     if score.tonic is None:
         return "the score states no major or minor key"
     ends = score.notes[:, 0] + score.notes[:, 1]
@@ -151,109 +199,173 @@ def reason_to_leave_out(score: Score) -> str | None:
         return "the last bass note is not the tonic of the stated key"
     span = excerpt(score)
     if span is None:
-        return "shorter than 15 s"
+        return "shorter than 10 s"
+    if not is_regular(score, *span[:2], in_bars=kind_of(score.id) == "tune"):
+        return "the bars of the excerpt are irregular"
     sounding = score.notes[score.notes[:, 0] >= span[0]]
-    if sum(estimate_key(sounding, profile) == (score.tonic, score.mode) for profile in PROFILES) < 2:
-        return "two of three key profiles hear another key in the excerpt"
+    if not is_in_key(sounding, score.tonic, str(score.mode)):
+        return "two of three key profiles name another key in the excerpt"
     return None
 
 
-def melodic_groups(scores: Sequence[Score], length: int = 8, shared: float = 0.3) -> dict[str, str]:
-    """Name a group for every piece; two pieces that share 30 % of their eight-interval figures share a group."""
-    figures = {score.id: _figures(score, length) for score in scores}
-    places: dict[tuple[float, ...], list[str]] = defaultdict(list)
-    for score_id, own in figures.items():
-        for figure in own:
-            places[figure].append(score_id)
-    parent = {score_id: score_id for score_id in figures}
+def related(scores: Sequence[Score], length: int = 8) -> dict[str, str]:
+    """Return a group for every piece: pieces with one title, or with one melody, share a group.
+
+    Two tunes have one melody if they share `SHARED_FIGURES` of their figures of eight intervals; two chorales also if
+    `SHARED_INTERVALS` of their intervals agree, in order, because ornaments break figures.
+    """
+    parent = {score.id: score.id for score in scores}
 
     def root(score_id: str) -> str:
         while parent[score_id] != score_id:
             score_id = parent[score_id]
         return score_id
 
+    def join(one: str, other: str) -> None:
+        first, second = sorted((root(one), root(other)))
+        parent[second] = first
+
+    figures = {score.id: _figures(score, length) for score in scores}
+    places: dict[tuple[float, ...], list[str]] = defaultdict(list)
+    titles: dict[str, list[str]] = defaultdict(list)
+    for score in scores:
+        for figure in figures[score.id]:
+            places[figure].append(score.id)
+        if score.title != score.id:  # which stands for a title that is missing
+            titles[_plain(score.title)].append(score.id)
     for score_id, own in figures.items():
         common = Counter(other for figure in own for other in places[figure] if other < score_id)
         for other, count in sorted(common.items()):
-            if count >= shared * min(len(own), len(figures[other])):
-                first, second = sorted((root(score_id), root(other)))
-                parent[second] = first
-    return {score_id: root(score_id) for score_id in figures}
+            if count >= SHARED_FIGURES * min(len(own), len(figures[other])):
+                join(score_id, other)
+    for title, members in sorted(titles.items()):
+        for other in members[1:] if title else ():
+            join(members[0], other)
+    chorales = [score for score in scores if kind_of(score.id) == "chorale"]
+    steps = {score.id: _steps(score) for score in chorales}
+    for one, another in combinations(chorales, 2):
+        if root(one.id) != root(another.id) and _aligned(steps[one.id], steps[another.id]) >= SHARED_INTERVALS:
+            join(one.id, another.id)
+    return {score.id: root(score.id) for score in scores}
+
+
+def _steps(score: Score) -> list[float]:
+    steps = np.diff(score.melody)
+    return [float(step) for step in steps[steps != 0]]
 
 
 def _figures(score: Score, length: int) -> set[tuple[float, ...]]:
-    steps = np.diff(score.melody)
-    steps = steps[steps != 0]
+    steps = _steps(score)
     return {tuple(steps[i : i + length]) for i in range(len(steps) - length + 1)}
 
 
+def _aligned(one: list[float], another: list[float]) -> float:
+    """Share of the shorter sequence of intervals that matches the other one in order."""
+    matcher = SequenceMatcher(None, one, another, autojunk=False)
+    shorter = min(len(one), len(another))
+    if not shorter or matcher.quick_ratio() * (len(one) + len(another)) / 2 < SHARED_INTERVALS * shorter:
+        return 0.0
+    return sum(block.size for block in matcher.get_matching_blocks() if block.size >= SHORTEST_RUN) / shorter
+
+
+def _plain(title: str) -> str:
+    """Title without numbers, articles and punctuation; empty where a number is all that there is."""
+    words = re.findall(r"[a-z]+", title.lower())
+    return " ".join(sorted(word for word in words if word not in ("the", "a", "an", "bwv", "no")))
+
+
 def choose(scores: Sequence[Score], groups: dict[str, str]) -> list[Entry]:
-    """Fill the splits group by group, the same numbers of each source in both modes, then deal the keys."""
-    kinds = Counter(map(_kind, scores))
-    per_mode = 12 * sum(PER_KEY.values())
-    n_chorales = min(kinds[True, "major"], kinds[True, "minor"]) * 4 // 5  # leaves room to fit whole groups
-    quota: dict[tuple[str, *Kind], int] = {}
-    for split, per_key in PER_KEY.items():
-        chorales = n_chorales * 12 * per_key // per_mode
-        for mode in ("major", "minor"):
-            quota[split, True, mode], quota[split, False, mode] = chorales, 12 * per_key - chorales
-    chosen: dict[str, list[Score]] = {split: [] for split in PER_KEY}
+    """Fill the splits group by group, the same numbers of each kind in both modes, then deal the keys.
+
+    Raises
+    ------
+    DatasetError
+        If there are too few pieces.
+    """
+    quota = {
+        (split, kind, mode): 12 * PER_KEY[kind][split]
+        for split in ("train", "valid", "test")
+        for kind in ("chorale", "tune")
+        for mode in ("major", "minor")
+    }
+    chosen: dict[str, list[Score]] = defaultdict(list)
     members: dict[str, list[Score]] = defaultdict(list)
     for score in scores:
         members[groups[score.id]].append(score)
     # Minor first: there are few, so their groups must not be spent on a split that is full of major.
     order = sorted(members, key=lambda g: (all(s.mode == "major" for s in members[g]), generator("order", g).random()))
     for group in order:
-        wanted = Counter(map(_kind, members[group]))
-        split = max(PER_KEY, key=lambda split: _room(wanted, quota, split))
+        wanted = Counter((kind_of(score.id), str(score.mode)) for score in members[group])
+        split = max(("train", "valid", "test"), key=lambda split: _room(wanted, quota, split))
         for score in members[group]:
-            kind = (split, *_kind(score))
+            kind = (split, kind_of(score.id), str(score.mode))
             if quota[kind] > 0:
                 quota[kind] -= 1
                 chosen[split].append(score)
     if any(quota.values()):
         raise DatasetError(f"too few pieces: {quota}")
-    return [entry for split in PER_KEY for entry in _deal_keys(split, chosen[split], groups)]
+    return [entry for split, members in chosen.items() for entry in _deal_keys(split, members, groups)]
 
 
-def _kind(score: Score) -> Kind:
-    return score.id.startswith("bach/"), str(score.mode)
-
-
-def _room(wanted: Counter[Kind], quota: dict[tuple[str, *Kind], int], split: str) -> tuple[int, float]:
+def _room(wanted: Counter[tuple[str, str]], quota: dict[tuple[str, str, str], int], split: str) -> tuple[int, float]:
     """Count the pieces of a group that a split can take; of equals prefer the split that is emptiest for its size."""
     fits = sum(min(n, quota[split, *kind]) for kind, n in wanted.items())
-    return fits, sum(quota[split, *kind] for kind in wanted) / PER_KEY[split]
+    return fits, sum(quota[split, *kind] / PER_KEY[kind[0]][split] for kind in wanted)
 
 
 def _deal_keys(split: str, scores: Sequence[Score], groups: dict[str, str]) -> Iterator[Entry]:
-    for mode in ("major", "minor"):
-        own = sorted((s for s in scores if s.mode == mode), key=lambda s: generator("deal", s.id).random())
-        for place, score in enumerate(own):
-            span = excerpt(score)
-            assert span is not None and score.tonic is not None
-            shift = (place % 12 - score.tonic + 6) % 12 - 6
-            yield Entry(
-                id=score.id,
-                split=split,
-                group=groups[score.id],
-                size="small" if place // 12 < SMALL_PER_KEY[split] else "default",
-                tonic=score.tonic,
-                mode=mode,
-                transpose=shift,
-                tempo_bpm=span[2],
-                start=span[0],
-                end=span[1],
-                programs=_instruments(score),
-            )
+    for kind in ("chorale", "tune"):
+        for mode in ("major", "minor"):
+            own = [score for score in scores if kind_of(score.id) == kind and score.mode == mode]
+            for place, score in enumerate(sorted(own, key=lambda each: generator("deal", each.id).random())):
+                span = excerpt(score)
+                assert span is not None and score.tonic is not None
+                yield Entry(
+                    id=score.id,
+                    kind=kind,
+                    split=split,
+                    group=groups[score.id],
+                    size="small" if place // 12 < SMALL_PER_KEY[kind][split] else "default",
+                    tonic=score.tonic,
+                    mode=mode,
+                    transpose=(place % 12 - score.tonic + 6) % 12 - 6,
+                    tempo_bpm=span[2],
+                    start=span[0],
+                    end=span[1],
+                )
 
 
-def _instruments(score: Score) -> tuple[int, ...]:
-    choice = generator("instruments", score.id)
-    if not score.id.startswith("bach/"):
-        return (int(choice.choice(FOLK_INSTRUMENTS)),)
-    ensemble = CHORALE_ENSEMBLES[choice.integers(len(CHORALE_ENSEMBLES))]
-    return tuple(ensemble[part % len(ensemble)] for part in range(score.n_parts))
+def songs() -> Iterator[Entry]:
+    """Yield the generated songs: the first of each key's seeds whose songs are in their key."""
+    for split in ("train", "valid", "test"):
+        for mode in ("major", "minor"):
+            for tonic in range(12):
+                taken, seed = 0, 0
+                while taken < PER_KEY["song"][split]:
+                    song_id = f"songs/{split}-{TONICS[tonic].replace('#', 's')}-{mode}-{seed:03d}"
+                    seed += 1
+                    song = write_song(song_id, mode, MIN_SECONDS)
+                    harmony = [
+                        (chord.start, chord.end - chord.start, 48.0 + chord.root + interval, 1.0)
+                        for chord in song.chords
+                        for interval in QUALITIES[chord.quality]
+                    ]
+                    if not is_in_key(np.concatenate([song.melody, np.array(harmony)]), 0, mode):
+                        continue
+                    yield Entry(
+                        id=song_id,
+                        kind="song",
+                        split=split,
+                        group=song_id,
+                        size="small" if taken < SMALL_PER_KEY["song"][split] else "default",
+                        tonic=0,
+                        mode=mode,
+                        transpose=(tonic + 6) % 12 - 6,
+                        tempo_bpm=round(song.tempo_bpm * song.metre.beat, 1),
+                        start=0.0,
+                        end=song.n_bars * song.metre.n_beats * song.metre.beat,
+                    )
+                    taken += 1
 
 
 def main() -> None:
@@ -262,13 +374,12 @@ def main() -> None:
         scores = [score for score in pool.map(read_score, score_ids(), chunksize=50) if len(score.notes) >= 20]
     reasons = {score.id: reason_to_leave_out(score) for score in scores}
     taken = [score for score in scores if reasons[score.id] is None]
-    entries = choose(taken, melodic_groups(taken))
+    entries = choose(taken, related(taken))
     with INDEX.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([field.name for field in fields(Entry)])
-        for entry in sorted(entries, key=lambda entry: entry.id):
-            values = [getattr(entry, field.name) for field in fields(Entry)]
-            writer.writerow([" ".join(map(str, v)) if isinstance(v, tuple) else v for v in values])
+        for entry in sorted([*entries, *songs()], key=lambda entry: entry.id):
+            writer.writerow([getattr(entry, field.name) for field in fields(Entry)])
     counts = Counter(reason for reason in reasons.values() if reason)
     counts["good, but not needed to fill the 24 keys evenly"] = len(taken) - len(entries)
     with LEFT_OUT.open("w", newline="", encoding="utf-8") as file:
