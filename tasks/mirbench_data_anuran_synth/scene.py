@@ -21,7 +21,9 @@ from mirbench_data_anuran_synth.calls import SAMPLE_RATE, Voice, read_species, s
 CLIP_SECONDS = 3.0  # as AnuraSet's windows
 N_SAMPLES = round(CLIP_SECONDS * SAMPLE_RATE)
 N_PADDED = 77175  # 3.5 s, of small factors: room for the tail
-AUDIBLE_DB = 3.0
+# Of a call in the band of its dominant frequency, a third of an octave: listeners detect tones in noise of that width
+# down to some -4 dB (Fletcher, Auditory patterns, Rev. Mod. Phys. 12, 1940: the critical ratio).
+AUDIBLE_DB = -4.0
 PEAK = 0.9  # louder clips are turned down
 TEMPERATURE_K = 297.15  # 24 degrees Celsius
 HUMIDITY_PERCENT = 85.0

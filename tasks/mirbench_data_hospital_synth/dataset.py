@@ -23,7 +23,7 @@ from mirbench_data_hospital_synth.signals import SAMPLE_RATE, Signal, convolved,
 
 NAME = "hospital-synth"
 TASK = "hospital"
-RENDERING = 1  # raise whenever the same plan would give other audio or other labels
+RENDERING = 2  # raise whenever the same plan would give other audio or other labels
 PEAK = 0.9  # louder clips are turned down
 
 

@@ -69,7 +69,17 @@ MAX_EVENTS = 6
 MAX_POLYPHONY = 4
 SAME_LABEL_GAP = 1.0
 SHORTEST = 0.1
-DRAWS = (0.06, 0.12, 0.18, 0.22, 0.22, 0.2)  # chances of 0 to 5 things that happen in a clip
+# Parts of a day: chances of 0 to 5 things that happen in a clip, and how much more often than usual labels occur.
+SHIFTS: dict[str, tuple[tuple[float, ...], dict[str, float]]] = {
+    "round": ((0.02, 0.06, 0.12, 0.2, 0.28, 0.32), {"footsteps": 2.0, "voice-like": 2.5, "door": 1.5, "trolley": 1.5}),
+    "day": ((0.06, 0.12, 0.18, 0.22, 0.22, 0.2), {}),
+    "evening": ((0.1, 0.2, 0.25, 0.2, 0.15, 0.1), {"cry-like": 1.5, "trolley": 0.5}),
+    "night": ((0.2, 0.3, 0.25, 0.15, 0.07, 0.03), {"voice-like": 0.4, "trolley": 0.2, "ventilator": 1.5}),
+}
+VISIT_SHARE = 0.25  # of the clips in which someone comes in: a door, then footsteps, then a voice
+VISIT = ("door", "footsteps", "voice-like")
+VISIT_GAP = (0.2, 1.2)  # seconds between the onsets of a visit
+FIRST_ONSET = 0.05  # seconds; every event begins inside its clip
 NO_LABEL = ""
 
 AnySound = Alarm | Ventilator | Trolley | Footsteps | Door | Voice | Cry | HeartBeeps | Typing | Rustling
@@ -120,7 +130,7 @@ class Event:
     label
         Empty for what has none.
     onset
-        May lie before the clip.
+        From the beginning of the clip; inside it.
     position
         Number of the place in the room.
     level_db
@@ -199,9 +209,12 @@ def _draw_room(number: int, split: Split) -> Room:
 def plan_clip(room: Room, number: int) -> ClipPlan:
     """Draw what happens in a clip; what does not fit is dropped."""
     random = np.random.default_rng([SEED, room.number, number])
-    weights = np.array([SHARES[label][0] for label in LABELS])
+    draws, factors = SHIFTS[str(random.choice(list(SHIFTS)))]
+    weights = np.array([SHARES[label][0] * factors.get(label, 1.0) for label in LABELS])
     planned: list[Event] = []
-    for label in random.choice(LABELS, random.choice(len(DRAWS), p=DRAWS), p=weights / weights.sum()):
+    if random.random() < VISIT_SHARE:
+        planned += [event for event in _draw_visit(random, room) if fits(event, [])]
+    for label in random.choice(LABELS, random.choice(len(draws), p=draws), p=weights / weights.sum()):
         for event in _draw_events(random, room, str(label)):
             if fits(event, planned):
                 planned.append(event)
@@ -237,10 +250,21 @@ def _draw_events(random: np.random.Generator, room: Room, label: str) -> list[Ev
     return [first] if second + sound.duration > CLIP_SECONDS else [first, replace(first, onset=second)]
 
 
+def _draw_visit(random: np.random.Generator, room: Room) -> list[Event]:
+    """Draw a door, footsteps and a voice that begin one after another."""
+    events, onset = [], float(random.uniform(FIRST_ONSET, CLIP_SECONDS / 2))
+    for label in VISIT:
+        [event, *_] = _draw_events(random, room, label)
+        events.append(replace(event, onset=_on_sample(onset)))
+        onset += float(random.uniform(*VISIT_GAP))
+    return events
+
+
 def _draw_onset(random: np.random.Generator, label: str, sound: AnySound) -> float:
-    """Draw an onset; alarms and doors lie within the clip, the others may reach over its borders by half."""
+    """Draw an onset inside the clip; alarms and doors end there too, the others may last over its end by half."""
     over = 0.0 if label in ALARMS or label == "door" else sound.duration / 2
-    return _on_sample(float(random.uniform(-over, CLIP_SECONDS - sound.duration + over)))
+    last = max(FIRST_ONSET, CLIP_SECONDS - sound.duration + over)
+    return _on_sample(float(random.uniform(FIRST_ONSET, last)))
 
 
 def _draw_sound(random: np.random.Generator, room: Room, label: str) -> AnySound:
