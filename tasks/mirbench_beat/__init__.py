@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from mirbench import Task
 
 
-def load(decoder: str = "peaks") -> "Task":
+def load(decoder: str = "dbn") -> "Task":
     """Load the task."""
     from mirbench_beat.task import BeatTask
 
@@ -23,8 +23,8 @@ def mirbench_tasks() -> Iterator[TaskSpec]:
         name="beat",
         load=load,
         default_dataset="rendered-scores",
-        options={"decoder": ("peaks", "dbn")},
-        description="beat times, peak picking or a bar-pointer model, F-measure within 70 ms",
+        options={"decoder": ("dbn", "peaks")},
+        description="beat times, a bar-pointer model or peak picking, F-measure within 70 ms",
         license="MIT",
         citation="Davies, Degara and Plumbley, Evaluation methods for musical audio beat tracking, C4DM-TR-09-06",
     )

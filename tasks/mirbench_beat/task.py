@@ -5,10 +5,11 @@ Conventions
 References and estimates are rising times in seconds. In a CSV file the column `beats` names a text file with one beat
 a line; what follows the time on its line (such as the position in the bar) is passed over.
 
-The probe learns one logit a frame: 1 at the frame nearest to a beat and at its two neighbours, 0 elsewhere. Peaks of
-its sigmoid at least 0.2 s apart (300 beats a minute) are beats if they reach a threshold, which is tuned on the
-validation split for the F-measure. With the option ``decoder=dbn`` a bar-pointer model of tempo and position decodes
-them instead (see `mirbench_beat.bar_pointer`); it has nothing to tune.
+The probe learns one logit a frame: 1 at the frame nearest to a beat and at every frame within 35 ms of one (half of
+the tolerance of the F-measure), 0 elsewhere, whatever the frame rate. A bar-pointer model of tempo and position decodes
+them (see `mirbench_beat.bar_pointer`); it has nothing to tune. With the option ``decoder=peaks``, peaks of the sigmoid
+at least 0.2 s apart (300 beats a minute) are beats if they reach a threshold, which is tuned on the validation split
+for the F-measure: onsets that stand out are then beats, whether they lie on the pulse or not.
 
 Metrics
 -------
@@ -34,6 +35,7 @@ from mirbench_beat.bar_pointer import track_beats
 Beats = Float64[np.ndarray, "_beat"]
 EXPECTED = "one beat a line, its time in seconds first"
 SHORTEST_PERIOD, LONGEST_PERIOD = 0.1, 10.0  # seconds: 600 and 6 beats a minute; outside, the unit is another one
+HALF_WIDTH = 0.035  # seconds around a beat in which frames are positive
 DISTANCE = 0.2  # seconds; 300 beats a minute
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 SOURCE = "mir_eval 0.8.2 beat."
@@ -123,7 +125,7 @@ class BeatTask(Task):
         ClipMetric("amlt", amlt, SOURCE + "continuity[3]"),
     )
 
-    def __init__(self, decoder: str = "peaks", threshold: float = 0.5) -> None:
+    def __init__(self, decoder: str = "dbn", threshold: float = 0.5) -> None:
         self.decoder_name = decoder
         self.threshold = threshold
 
@@ -154,12 +156,13 @@ class BeatTask(Task):
         return beats
 
     def target(self, reference: Beats, times: Float64[np.ndarray, "time"]) -> Float32[np.ndarray, "time 1"]:
-        """Mark the frame nearest to each beat and its neighbours."""
+        """Mark the frame nearest to each beat, and all within 35 ms of one."""
         marked = np.zeros((len(times), 1), dtype=np.float32)
         inside = reference[reference <= times[-1] + 0.5 * (times[-1] - times[0]) / max(1, len(times) - 1)]
         for beat in inside:
-            nearest = int(np.abs(times - beat).argmin())
-            marked[max(0, nearest - 1) : nearest + 2] = 1
+            distances = np.abs(times - beat)
+            marked[distances <= HALF_WIDTH] = 1
+            marked[distances.argmin()] = 1
         return marked
 
     def decode(
@@ -177,13 +180,13 @@ class BeatTask(Task):
             return self
 
         def mean_f_measure(threshold: float) -> float:
-            task = BeatTask(threshold=threshold)
+            task = BeatTask("peaks", threshold)
             found = [task.decode(example.logits, example.times, example.duration) for example in examples]
             return float(
                 np.mean([f_measure(example.reference, beats) for example, beats in zip(examples, found, strict=True)])
             )
 
-        return BeatTask(threshold=max(THRESHOLDS, key=mean_f_measure))
+        return BeatTask("peaks", max(THRESHOLDS, key=mean_f_measure))
 
     @property
     def decoder(self) -> Mapping[str, Any]:
