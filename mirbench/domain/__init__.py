@@ -4,7 +4,7 @@ Times are in seconds. Audio is mono float32 in [-1, 1]. The axes are named batch
 """
 
 from mirbench.domain.dataset import SPLITS, Clip, Dataset, LabelledIntervals, Split
-from mirbench.domain.encoder import MEAN_OF_TOKENS, Audio, Encoder, Features, Scope
+from mirbench.domain.encoder import MEAN_OF_TOKENS, POOLED, Audio, Encoder, Features, Scope
 from mirbench.domain.result import ClipScores, Result
 from mirbench.domain.task import (
     SHORTEST_PART,
@@ -20,6 +20,7 @@ from mirbench.domain.task import (
 
 __all__ = [
     "MEAN_OF_TOKENS",
+    "POOLED",
     "SHORTEST_PART",
     "SPLITS",
     "Audio",

@@ -16,7 +16,8 @@ from mirbench.domain.arrays import as_features, mean_of
 from mirbench.errors import EncoderError
 
 Audio = Float32[np.ndarray, "_samples"]  # clips in one collection differ in length
-MEAN_OF_TOKENS = "mean of tokens"
+MEAN_OF_TOKENS = "mean of class tokens"  # papers call the mean over frames and tokens a mean of tokens, too
+POOLED = ("mean", "max", "mean and deviation")  # over time; every encoder offers these to clip tasks
 Scope = Literal["clip", "frame"]
 
 
@@ -48,8 +49,8 @@ class Features:
         Parameters
         ----------
         name
-            "frames" (layer, time, dim); "mean" over time; "mean and deviation" over time, concatenated; the name of a
-            token; or "mean of tokens".
+            "frames" (layer, time, dim); "mean" or "max" over time; "mean and deviation" over time, concatenated; the
+            name of a token; or "mean of class tokens".
 
         Raises
         ------
@@ -60,13 +61,15 @@ class Features:
             return self.frames
         if name == "mean":
             return np.asarray(self.frames.mean(axis=1))
+        if name == "max":
+            return np.asarray(self.frames.max(axis=1))
         if name == "mean and deviation":
             return np.concatenate([self.frames.mean(axis=1), self.frames.std(axis=1)], axis=-1)
         if name in self.tokens:
             return self.tokens[name]
         if name == MEAN_OF_TOKENS and self.tokens:
             return mean_of(self.tokens)
-        known = ["frames", "mean", "mean and deviation", *self.tokens, *([MEAN_OF_TOKENS] if self.tokens else [])]
+        known = ["frames", *POOLED, *self.tokens, *([MEAN_OF_TOKENS] if self.tokens else [])]
         raise EncoderError(f"no readout {name!r}; there are {', '.join(known)}")
 
 
@@ -85,7 +88,8 @@ class Encoder(ABC):
     tokens
         Names of the tokens in its features.
     clip_readouts
-        Readouts among which clip tasks choose on validation; None for the mean and every token.
+        Readouts among which clip tasks choose on validation; None for those of `POOLED`, every token, and the mean of
+        all tokens where there are several.
     n_parameters
         Number of parameters of the network; None where there is none.
     is_parallel
@@ -150,4 +154,4 @@ class Encoder(ABC):
             return ("frames",)
         if self.clip_readouts is not None:
             return self.clip_readouts
-        return ("mean", *self.tokens, *([MEAN_OF_TOKENS] if len(self.tokens) > 1 else []))
+        return (*POOLED, *self.tokens, *([MEAN_OF_TOKENS] if len(self.tokens) > 1 else []))

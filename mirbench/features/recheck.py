@@ -82,8 +82,8 @@ def _compare(encoder: Encoder, gate: Gate, region: Region, stored: Iterable[Feat
     features = gate.admit(found, str(region), len(samples) / encoder.sample_rate)
     tolerance = TOLERANCE_OF_VARIANTS if isinstance(encoder, Variant) else TOLERANCE
     for key in stored:
-        now = gate.readout(features, key.readout)
         before = np.stack([store.read(key, layer)[0] for layer in range(store.n_layers(key))])
+        now = gate.readout(features, key.readout).astype(before.dtype)
         if now.shape != before.shape:
             difference = f"shape {now.shape} now, {before.shape} stored"
         else:

@@ -23,7 +23,8 @@ from safetensors.numpy import save
 from mirbench.errors import DamagedFeaturesError, MirbenchError
 from mirbench.files import write_atomically
 
-KINDS = {"F32": "<f4", "F64": "<f8"}
+KINDS = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
+HALF_ERROR = 1e-3  # norm of what half precision changes in a layer of a clip, relative to its own, at most
 UNKNOWN_HASH = "0" * 64
 MAPPED_FILES = 4096  # files that stay mapped into memory
 
@@ -165,11 +166,28 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_shard(folder: Path, clips: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> None:
+def fits_half(values: np.ndarray) -> bool:
+    """Return whether frames of a clip lose no more than `HALF_ERROR` in half precision, in every layer.
+
+    Readouts of whole clips are small, and are kept as they are.
+    """
+    if values.ndim != 3:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        changes = values - values.astype(np.float16).astype(np.float32)
+        lost, size = (np.linalg.norm(each.reshape(len(values), -1), axis=1) for each in (changes, values))
+    return bool((lost <= HALF_ERROR * size).all())  # not where a value overflows: the norm is not finite
+
+
+def write_shard(
+    folder: Path, clips: Sequence[tuple[str, np.ndarray, np.ndarray]], dtype: type[np.floating] = np.float32
+) -> None:
     """Write the features of clips that have as many layers and dimensions into one file.
 
     Parameters
     ----------
+    dtype
+        Type of the values in the file.
     clips
         Name, values [layer, (time,) dim] and frame times of each.
     """
@@ -177,7 +195,7 @@ def write_shard(folder: Path, clips: Sequence[tuple[str, np.ndarray, np.ndarray]
     rows = [values if has_frames else values[:, None] for _, values, _ in clips]
     ends = np.cumsum([values.shape[1] for values in rows]).tolist()
     tensors = {
-        str(layer): np.concatenate([values[layer] for values in rows]).astype(np.float32, order="C", copy=False)
+        str(layer): np.concatenate([values[layer] for values in rows]).astype(dtype, order="C", copy=False)
         for layer in range(len(rows[0]))
     }
     if has_frames:

@@ -22,7 +22,7 @@ from jaxtyping import Float32, Float64
 
 from mirbench.errors import DamagedFeaturesError, MirbenchError, UsageError
 from mirbench.features.region import FeatureKey
-from mirbench.features.shards import Shard, read_shard, remove, write_shard
+from mirbench.features.shards import Shard, fits_half, read_shard, remove, write_shard
 from mirbench.files import sweep, write_atomically
 
 SHARD_BYTES = 64 * 2**20  # of features that wait to be written
@@ -287,8 +287,9 @@ class Writer:
         for (fingerprint, readout), clips in self._waiting.items():
             folder = self._store.folder / folder_name(fingerprint) / folder_name(readout)
             alike: dict[tuple[int, ...], list[tuple[str, np.ndarray, np.ndarray]]] = {}
-            for clip in clips:
-                alike.setdefault((clip[1].ndim, len(clip[1]), clip[1].shape[-1]), []).append(clip)
-            for members in alike.values():
-                write_shard(folder, members)
+            for clip in clips:  # precision is decided for each clip: it does not depend on what else waits
+                values = clip[1]
+                alike.setdefault((fits_half(values), values.ndim, len(values), values.shape[-1]), []).append(clip)
+            for (is_half, *_), members in alike.items():
+                write_shard(folder, members, np.float16 if is_half else np.float32)
         self._waiting, self._n_bytes = {}, 0

@@ -38,6 +38,9 @@ class StoredFeatures:
     ) -> tuple[Float32[np.ndarray, "*time dim"], Float64[np.ndarray, "time"]]:
         """Read one layer of a readout of a clip, and the times of its frames (none for readouts of whole clips).
 
+        Frames that lose next to nothing in half precision are stored, and returned, in it (see
+        `mirbench.features.shards.fits_half`).
+
         Raises
         ------
         DamagedFeaturesError

@@ -21,7 +21,6 @@ class SpectralEncoder(Encoder):
 
     sample_rate = 22050
     hop_length = 512
-    clip_readouts = ("mean", "mean and deviation")
     is_parallel = True
 
     def __init__(self, device: str = "cpu") -> None:

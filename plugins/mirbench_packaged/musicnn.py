@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from mirbench import WindowedEncoder, WindowFeatures, fingerprint
+from mirbench.domain import POOLED
 from mirbench_packaged.packages import PACKAGES
 from mirbench_packaged.runtimes import fill_linear, fill_norm
 from mirbench_packaged.tensorflow_checkpoint import read_checkpoint
@@ -100,7 +101,7 @@ class MusicnnEncoder(WindowedEncoder):
     n_frames = N_FRAMES // 2
     offset = HOP_LENGTH / 2
     tokens = ("penultimate", "tags")
-    clip_readouts = ("mean", "penultimate", "tags")
+    clip_readouts = (*POOLED, *tokens)
 
     def __init__(self, network: Musicnn, device: str) -> None:
         self.network, self.device = network.eval().to(device), device

@@ -31,7 +31,6 @@ class ChromaEncoder(Encoder):
 
     sample_rate = STONE_FRONT_END.sample_rate
     tokens = ("posteriors",)
-    clip_readouts = ("mean", "posteriors")
 
     def __init__(self, network: ChromaNet, header: Header, device: str = "cpu") -> None:
         self.network = network.eval().to(device)
