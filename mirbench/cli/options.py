@@ -14,7 +14,7 @@ from mirbench.files import find_home
 from mirbench.plugins import Plugins, plugin_files
 from mirbench.specs import DatasetRequest, DatasetSpec, Spec
 
-PROTOCOLS = ("convex", "convex-refit", "sgd", "marble", "hear", "knn")  # of mirbench.protocols
+PROTOCOLS = ("convex", "convex-refit", "last-layer", "sgd", "marble", "hear", "knn")  # of mirbench.protocols
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -55,6 +55,13 @@ FAILED = 1
     multiple=True,
     help="A choice that a task offers (see info TASK), e.g. decoder=dbn.",
 )
+@click.option(
+    "--layers",
+    type=click.Choice(["all", "last"]),
+    default="all",
+    show_default=True,
+    help="Layers among which validation chooses; last is the same as --protocol last-layer.",
+)
 @click.option("--decoder", help="The same as --option decoder=...")
 @click.option("--data", "csv", type=NamedPath(), help="A CSV file that lists your own recordings.")
 @click.option("--out", type=NamedPath(file_okay=False), default="results", show_default=True)
@@ -83,6 +90,7 @@ def run_command(
     csv: Path | None,
     options: dict[str, str],
     decoder: str | None,
+    layers: str,
     out: Path,
     scheduler: str | None,
     dry_run: bool,
@@ -106,6 +114,10 @@ def run_command(
         encoders = [f"{encoders[0]}@{checkpoint}"]
     if decoder is not None:
         options["decoder"] = decoder
+    if layers == "last":
+        if settings["protocol"] not in ("convex", "last-layer"):
+            raise UsageError(f"--layers last is a protocol of its own; leave --protocol {settings['protocol']} out")
+        settings["protocol"] = "last-layer"
     if scheduler is not None and not settings["keeps"]:
         raise UsageError("--no-store and --scheduler exclude each other: machines share features through the store")
     from mirbench.runs import api

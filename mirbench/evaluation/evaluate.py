@@ -1,7 +1,7 @@
 """Fit a probe, choose it on validation, decode and score: from stored features to scores with intervals."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ from mirbench.data import audio
 from mirbench.domain import SPLITS, Clip, Dataset, Prediction, Split, Task
 from mirbench.errors import DatasetError
 from mirbench.evaluation.bootstrap import Score, score
+from mirbench.evaluation.ceiling import ceiling
+from mirbench.evaluation.views import View
 from mirbench.features.stored import StoredFeatures
 from mirbench.probes.linear import MEMORY, Examples, Probe, constant_cross_entropy
 from mirbench.probes.objectives import objective_of
@@ -18,6 +20,7 @@ from mirbench.probes.protocols import PROTOCOLS, Candidate, ProbeProtocol, Probl
 from mirbench.probes.subsets import subset
 
 WORSE_THAN_A_CONSTANT = "worse than a constant on validation"
+LOWEST_CEILING = 0.9  # of a perfect probe's score; below, the frame rate decides more than the features
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,21 @@ class Choice:
     """
 
     probe: Probe
-    readout: str
-    layer: int
+    view: View
     setting: Any
     curve: tuple[tuple[str, int, Any, float], ...]
     constant: float = float("nan")
     marks: tuple[str, ...] = ()
+
+    @property
+    def readout(self) -> str:
+        """Name of the readout."""
+        return self.view.name
+
+    @property
+    def layer(self) -> int:
+        """Layer, counted from 0."""
+        return self.view.layer
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,10 @@ class Evaluation:
         One for each seed of the protocol.
     constant
         Cross-entropy on validation of the frequencies of the training targets.
+    ceiling
+        Score of a perfect probe at the frame times of the first choice; None for tasks of scope "clip".
+    stored
+        Type in which the store holds the features of the first choice.
     """
 
     scores: tuple[Score, ...]
@@ -88,6 +104,8 @@ class Evaluation:
     n_groups: int
     seconds: dict[str, float]
     constant: float
+    ceiling: float | None = None
+    stored: str = "float32"
 
 
 def evaluate(features: StoredFeatures, task: Task, dataset: Dataset, fitting: Fitting | None = None) -> Evaluation:
@@ -121,22 +139,30 @@ def evaluate(features: StoredFeatures, task: Task, dataset: Dataset, fitting: Fi
     if fitting.fraction < 1:
         clips["train"] = _subset(features, task, clips["train"], fitting)
     choices = choose(features, task, clips["train"], clips["valid"], fitting)
-    tuned = [task.tuned([predict(features, choice, clip) for clip in clips["valid"]]) for choice in choices]
+    tuned = [task.tuned([predict(choice, clip) for clip in clips["valid"]]) for choice in choices]
     fitted = time.perf_counter()
     estimates = []
     for choice, own in zip(choices, tuned, strict=True):
-        predictions = [predict(features, choice, clip) for clip in clips["test"]]
+        predictions = [predict(choice, clip) for clip in clips["test"]]
         estimates.append([own.decode(each.logits, each.times, each.duration) for each in predictions])
     scores = score(tuned, clips["test"], estimates, fitting.seed, fitting.workers)
     return Evaluation(
         scores=scores,
         choices=choices,
+        stored=choices[0].view.stored_as(clips["test"][0]),
+        ceiling=_ceiling(tuned[0], choices[0], clips["test"], fitting),
         constant=choices[0].constant,
         decoders=tuple(own.decoder for own in tuned),
         n_clips={split: len(members) for split, members in clips.items()},
         n_groups=len({clip.group for clip in clips["test"]}),
         seconds={"probe": fitted - started, "score": time.perf_counter() - fitted},
     )
+
+
+def _ceiling(task: Task, choice: Choice, clips: Sequence[Clip], fitting: Fitting) -> float | None:
+    if task.scope == "clip":
+        return None
+    return ceiling(task, choice.view, clips, [clip_duration(clip) for clip in clips], fitting.workers)
 
 
 def choose(
@@ -157,35 +183,44 @@ def choose(
     """
     objective = objective_of(task.objective)
     curves: dict[int, list[tuple[str, int, Any, float]]] = {}
-    best: dict[int, tuple[Candidate, str, int]] = {}
+    best: dict[int, tuple[Candidate, View]] = {}
     protocol = fitting.protocol
 
-    def problem(readout: str, layer: int) -> Problem:
+    def problem(view: View) -> Problem:
         return Problem(
-            train=examples_of(features, task, train, readout, layer),
-            valid=examples_of(features, task, valid, readout, layer),
+            train=examples_of(view, task, train),
+            valid=examples_of(view, task, valid),
             objective=objective,
             n_labels=len(task.labels),
             memory=fitting.memory,
             device=fitting.device,
         )
 
-    constant = float("nan")
-    for readout in features.readouts(task.scope):
-        for layer in range(features.n_layers(train[0], readout)):
-            rows = problem(readout, layer)
-            if np.isnan(constant):
-                constant = constant_cross_entropy(rows.train, rows.valid, objective, rows.n_labels)
-            for candidate in protocol.candidates(rows):
-                seed = candidate.seed
-                curves.setdefault(seed, []).append((readout, layer, candidate.setting, candidate.loss))
+    def compare(view: View, rows: Problem, seeds: Collection[int] | None = None) -> None:
+        for candidate in protocol.candidates(rows):
+            seed = candidate.seed
+            if seeds is None or seed in seeds:
+                curves.setdefault(seed, []).append((view.name, view.layer, candidate.setting, candidate.loss))
                 if seed not in best or candidate.loss < best[seed][0].loss:
-                    best[seed] = candidate, readout, layer
+                    best[seed] = candidate, view
+
+    constant = float("nan")
+    for view in _views(features, task, train, fitting):
+        rows = problem(view)
+        if np.isnan(constant):
+            constant = constant_cross_entropy(rows.train, rows.valid, objective, rows.n_labels)
+        compare(view, rows)
+    if (
+        task.scope == "frame" and protocol.has_context
+    ):  # with context only at the layer that is best without: it costs 25 times as much
+        for view, seeds in _by_view(best).items():
+            wide = view.in_context(train)
+            if wide is not None:
+                compare(wide, problem(wide), seeds)
     return tuple(
         Choice(
-            probe=protocol.finished(problem(readout, layer), chosen),
-            readout=readout,
-            layer=layer,
+            probe=protocol.finished(problem(view), chosen),
+            view=view,
             setting=chosen.setting,
             curve=tuple(curves[seed]),
             constant=constant,
@@ -194,8 +229,23 @@ def choose(
                 *protocol.marks(chosen.setting),
             ),
         )
-        for seed, (chosen, readout, layer) in sorted(best.items())
+        for seed, (chosen, view) in sorted(best.items())
     )
+
+
+def _views(features: StoredFeatures, task: Task, clips: Sequence[Clip], fitting: Fitting) -> Iterator[View]:
+    """Yield what probes without context may be fitted to."""
+    for readout in features.readouts(task.scope):
+        n_layers = features.n_layers(clips[0], readout)
+        for layer in range(n_layers - 1 if fitting.protocol.last_layer else 0, n_layers):
+            yield View(features, readout, layer)
+
+
+def _by_view(best: Mapping[int, tuple[Candidate, View]]) -> dict[View, list[int]]:
+    found: dict[View, list[int]] = {}
+    for seed, (_, view) in best.items():
+        found.setdefault(view, []).append(seed)
+    return found
 
 
 def _subset(features: StoredFeatures, task: Task, clips: Sequence[Clip], fitting: Fitting) -> Sequence[Clip]:
@@ -210,21 +260,22 @@ def _subset(features: StoredFeatures, task: Task, clips: Sequence[Clip], fitting
     return [clips[i] for i in subset(masses, [clip.group for clip in clips], fitting.fraction, fitting.seed)]
 
 
-def examples_of(features: StoredFeatures, task: Task, clips: Sequence[Clip], readout: str, layer: int) -> Examples:
+def examples_of(view: View, task: Task, clips: Sequence[Clip]) -> Examples:
     """Return the rows of clips for a probe, and their targets."""
     parts, targets = [], []
     for clip in clips:
-        values, times = features.read(clip, readout, layer)
+        values, times = view.read(clip)
         parts.append(values if task.scope == "frame" else values[None])
         target = task.target(clip.reference, times)
         targets.append(target if task.scope == "frame" else target[None])
     return Examples(parts, np.concatenate(targets))
 
 
-def predict(features: StoredFeatures, choice: Choice, clip: Clip) -> Prediction:
+def predict(choice: Choice, clip: Clip) -> Prediction:
     """Return the output of a probe on a clip."""
-    values, times = features.read(clip, choice.readout, choice.layer)
-    return Prediction(clip.reference, choice.probe.logits(values), times, clip_duration(clip))
+    values, times = choice.view.read(clip)
+    logits = choice.probe.logits(np.asarray(values, dtype=np.float32))
+    return Prediction(clip.reference, logits, times, clip_duration(clip))
 
 
 def clip_duration(clip: Clip) -> float:

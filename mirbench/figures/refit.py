@@ -10,6 +10,7 @@ import numpy as np
 from mirbench.domain import SPLITS, Clip, Prediction, Result, Task
 from mirbench.errors import MirbenchError, UsageError
 from mirbench.evaluation.evaluate import Choice, examples_of, predict
+from mirbench.evaluation.views import stored_readout, view_named
 from mirbench.features.extract import extract
 from mirbench.features.region import Region
 from mirbench.features.store import FeatureStore
@@ -96,15 +97,17 @@ def ask_again(
     clips = {split: dataset.clips(split) for split in SPLITS}
     store = FeatureStore(settings.home / "features")
     features = StoredFeatures(store, loaded)
-    wanted = {Region.of(clip): frozenset({record.readout}) for some in clips.values() for clip in some}
+    readout = stored_readout(record.readout)
+    wanted = {Region.of(clip): frozenset({readout}) for some in clips.values() for clip in some}
     extracted = extract(loaded, wanted, store, title=record.encoder, workers=settings.workers)
     for problem in extracted.unread.values():
         raise problem
-    rows = examples_of(features, task, clips["train"], record.readout, record.layer)
+    view = view_named(features, record.readout, record.layer, clips["train"])
+    rows = examples_of(view, task, clips["train"])
     fit = LinearFit(rows, objective_of(task.objective), len(task.labels), settings.memory, settings.device)
-    choice = Choice(fit.exact(record.setting), record.readout, record.layer, record.setting, ())
-    tuned = task.tuned([predict(features, choice, clip) for clip in clips["valid"]])
-    answers = tuple(predict(features, choice, clip) for clip in clips["test"])
+    choice = Choice(fit.exact(record.setting), view, record.setting, ())
+    tuned = task.tuned([predict(choice, clip) for clip in clips["valid"]])
+    answers = tuple(predict(choice, clip) for clip in clips["test"])
     is_vector = task.objective == "multilabel" and task.scope == "clip"
     counts = np.sum([clip.reference for clip in clips["train"]], axis=0).astype(int) if is_vector else []
     return Answers(

@@ -50,7 +50,8 @@ class Examples:
 
     def together(self, objective: Objective) -> tuple[Float32[np.ndarray, "row dim"], Target]:
         """Return all rows that have a target in one array, and their targets."""
-        rows, known = np.concatenate(list(self.parts)), objective.known(self.target)
+        rows = np.concatenate([np.asarray(part, dtype=np.float32) for part in self.parts])
+        known = objective.known(self.target)
         return (rows, self.target) if known is None else (rows[known], self.target[known])
 
     def __add__(self, other: "Examples") -> "Examples":

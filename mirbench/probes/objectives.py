@@ -17,6 +17,7 @@ from mirbench.errors import MirbenchError
 from mirbench.probes.newton import Classes, Labels, Targets
 
 UNSEEN_LOGIT = -100.0  # of a label without a training row: never chosen
+CERTAIN = 20.0  # logit of a probability of 1 - 2e-9
 Logits = Float64[np.ndarray, "row label"]
 
 
@@ -56,6 +57,10 @@ class Objective(ABC):
     @abstractmethod
     def constant(self, target: Target, n_labels: int) -> Float64[np.ndarray, "label"]:
         """Return the logits of a constant: the frequencies in the targets."""
+
+    @abstractmethod
+    def certain(self, target: Target, n_labels: int) -> Float64[np.ndarray, "row label"]:
+        """Return the logits of a probe that is certain of the targets."""
 
     @abstractmethod
     def loss(self, logits: Logits, target: Target) -> float:
@@ -103,6 +108,9 @@ class Multiclass(Objective):
         with np.errstate(divide="ignore"):
             return np.where(counts > 0, np.log(counts / counts.sum()), UNSEEN_LOGIT)
 
+    def certain(self, target: Target, n_labels: int) -> Float64[np.ndarray, "row label"]:
+        return np.asarray(CERTAIN * (np.arange(n_labels) == target[:, None]))
+
     def loss(self, logits: Logits, target: Target) -> float:
         return float(-log_softmax(logits, axis=1)[np.arange(len(target)), target].sum())
 
@@ -136,6 +144,9 @@ class Multilabel(Objective):
     def constant(self, target: Target, n_labels: int) -> Float64[np.ndarray, "label"]:
         with np.errstate(divide="ignore"):
             return np.asarray(np.clip(logit(target.mean(axis=0, dtype=np.float64)), UNSEEN_LOGIT, -UNSEEN_LOGIT))
+
+    def certain(self, target: Target, n_labels: int) -> Float64[np.ndarray, "row label"]:
+        return np.asarray(np.clip(logit(target.astype(np.float64)), -CERTAIN, CERTAIN))
 
     def loss(self, logits: Logits, target: Target) -> float:
         return float(-(target * log_expit(logits) + (1 - target) * log_expit(-logits)).sum())

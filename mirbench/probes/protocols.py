@@ -21,6 +21,7 @@ from mirbench.probes.networks import Cell, Recipe, train
 from mirbench.probes.objectives import Objective
 from mirbench.probes.rows import inverse_deviations
 
+LAST_LAYER = "last-layer"
 PATIENCE = 2  # strengths in a row that are worse on validation, after which no weaker regularisation is tried
 
 
@@ -66,11 +67,17 @@ class ProbeProtocol(ABC):
         What a candidate's setting is.
     n_seeds
         How often everything is repeated; 0 where nothing is random.
+    has_context
+        Whether probes of frame tasks may use context (see `mirbench.probes.context`).
+    last_layer
+        Whether only the last layer of each readout is tried.
     """
 
     name: str
     setting: str
     n_seeds: int = 0
+    has_context: bool = False
+    last_layer: bool = False
 
     def marks(self, setting: Any) -> tuple[str, ...]:
         """Return what a reader must know of a chosen setting, such as that it lies at an edge of its grid."""
@@ -93,14 +100,19 @@ class Convex(ProbeProtocol):
 
     Parameters
     ----------
+    name
+        Name of the protocol.
     refit
         Whether the chosen strength is fitted once more, to train and valid together.
+    last_layer
+        Whether only the last layer of each readout is tried.
     """
 
     setting = "strength"
+    has_context = True
 
-    def __init__(self, refit: bool = False) -> None:
-        self.name = "convex-refit" if refit else "convex"
+    def __init__(self, name: str = "convex", *, refit: bool = False, last_layer: bool = False) -> None:
+        self.name, self.last_layer = name, last_layer
         self._refit = refit
         self._last: LinearFit | None = None  # its rows and their Hessian: most encoders have one layer
 
@@ -215,7 +227,8 @@ PROTOCOLS: dict[str, ProbeProtocol] = {
     protocol.name: protocol
     for protocol in (
         Convex(),
-        Convex(refit=True),
+        Convex("convex-refit", refit=True),
+        Convex(LAST_LAYER, last_layer=True),  # what the papers of most encoders report
         # one linear layer as in CoJEPA (arXiv 2608.30974): Adam 1e-3, 50 epochs of 128 steps of 128 rows
         Trained("sgd", Recipe(n_epochs=50, n_steps=128, batch_size=128), (Cell(0, 1e-3),)),
         # MARBLE (v1, configuration of GTZAN): MLP of 512, dropout .2, Adam, batches of 64, 100 epochs, patience 20,

@@ -151,7 +151,8 @@ def in_chunks(
     """Fill chunks from the used rows of the parts."""
     waiting: list[np.ndarray] = []
     n_waiting = position = 0
-    for part in parts:
+    for lazy in parts:
+        part = np.asarray(lazy, dtype=np.float32)
         chosen = part if used is None else part[used[position : position + len(part)]]
         position += len(part)
         while n_waiting + len(chosen) >= CHUNK:

@@ -11,7 +11,7 @@ from mirbench.data.reference_hash import digest_of
 from mirbench.domain import SPLITS, Clip, Dataset, Encoder, Result
 from mirbench.encoders.precision import Variant
 from mirbench.errors import DamagedFeaturesError
-from mirbench.evaluation.evaluate import Evaluation, Fitting, evaluate
+from mirbench.evaluation.evaluate import LOWEST_CEILING, Evaluation, Fitting, evaluate
 from mirbench.features.extract import extract
 from mirbench.features.region import Region
 from mirbench.features.store import FeatureStore
@@ -167,10 +167,12 @@ def _results(work: Work, evaluation: Evaluation, fitting: Fitting) -> list[Resul
                 "split": "valid",
                 "criterion": "cross-entropy",
                 "constant": evaluation.constant,
+                **_about_frames(evaluation),
                 "choices": [
                     {
                         "readout": choice.readout,
                         "layer": choice.layer,
+                        **({} if choice.view.rank is None else {"rank": choice.view.rank}),
                         "setting": choice.setting,
                         "decoder": decoder,
                         "marks": list(choice.marks),
@@ -189,3 +191,15 @@ def _results(work: Work, evaluation: Evaluation, fitting: Fitting) -> list[Resul
         )
         for score in evaluation.scores
     ]
+
+
+def _about_frames(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the score of a perfect probe at the encoder's frame rate, and a mark where it is low."""
+    if evaluation.ceiling is None:
+        return {}
+    is_low = evaluation.scores[0].metric.higher_is_better and evaluation.ceiling < LOWEST_CEILING
+    return {
+        "oracle": evaluation.ceiling,
+        "stored": evaluation.stored,
+        **({"frame rate": "too low for this task"} if is_low else {}),
+    }

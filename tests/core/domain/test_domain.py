@@ -18,7 +18,7 @@ FEATURES = Features(frames=FRAMES, times=np.arange(5) / 10, tokens=TOKENS)
         ("mean", FRAMES.mean(axis=1)),
         ("mean and deviation", np.concatenate([FRAMES.mean(axis=1), FRAMES.std(axis=1)], axis=1)),
         ("contrastive", TOKENS["contrastive"]),
-        ("mean of tokens", (TOKENS["equivariant"] + TOKENS["contrastive"]) / 2),
+        ("mean of class tokens", (TOKENS["equivariant"] + TOKENS["contrastive"]) / 2),
     ],
 )
 def test_readout(readout, expected):
