@@ -213,8 +213,11 @@ def choose(
     if (
         task.scope == "frame" and protocol.has_context
     ):  # with context only at the layer that is best without: it costs 25 times as much
-        for view, seeds in _by_view(best).items():
-            wide = view.in_context(train)
+        chosen_alike: dict[tuple[str, int], list[int]] = {}
+        for seed, (_, view) in best.items():
+            chosen_alike.setdefault((view.readout, view.layer), []).append(seed)
+        for (readout, layer), seeds in chosen_alike.items():
+            wide = View(features, readout, layer).in_context(train)
             if wide is not None:
                 compare(wide, problem(wide), seeds)
     return tuple(
@@ -239,13 +242,6 @@ def _views(features: StoredFeatures, task: Task, clips: Sequence[Clip], fitting:
         n_layers = features.n_layers(clips[0], readout)
         for layer in range(n_layers - 1 if fitting.protocol.last_layer else 0, n_layers):
             yield View(features, readout, layer)
-
-
-def _by_view(best: Mapping[int, tuple[Candidate, View]]) -> dict[View, list[int]]:
-    found: dict[View, list[int]] = {}
-    for seed, (_, view) in best.items():
-        found.setdefault(view, []).append(seed)
-    return found
 
 
 def _subset(features: StoredFeatures, task: Task, clips: Sequence[Clip], fitting: Fitting) -> Sequence[Clip]:

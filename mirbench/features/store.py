@@ -18,7 +18,7 @@ from types import TracebackType
 from urllib.parse import quote, unquote
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float, Float32, Float64
 
 from mirbench.errors import DamagedFeaturesError, MirbenchError, UsageError
 from mirbench.features.region import FeatureKey
@@ -56,7 +56,7 @@ class FeatureStore:
         """Count the layers without reading them."""
         return self._shard(key).n_layers
 
-    def read(self, key: FeatureKey, layer: int) -> tuple[Float32[np.ndarray, "*time dim"], Float64[np.ndarray, "time"]]:
+    def read(self, key: FeatureKey, layer: int) -> tuple[Float[np.ndarray, "*time dim"], Float64[np.ndarray, "time"]]:
         """Read one layer, and the frame times of the clip (none for a readout that is not frames); both read-only.
 
         Raises

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float, Float64
 
 from mirbench.domain import Clip, Encoder, Scope
 from mirbench.features.region import Region
@@ -35,7 +35,7 @@ class StoredFeatures:
 
     def read(
         self, clip: Clip, readout: str, layer: int
-    ) -> tuple[Float32[np.ndarray, "*time dim"], Float64[np.ndarray, "time"]]:
+    ) -> tuple[Float[np.ndarray, "*time dim"], Float64[np.ndarray, "time"]]:
         """Read one layer of a readout of a clip, and the times of its frames (none for readouts of whole clips).
 
         Frames that lose next to nothing in half precision are stored, and returned, in it (see

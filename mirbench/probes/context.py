@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float, Float32, Float64
 
 WINDOW = 0.125  # seconds
 WINDOWS = ((-2, -1), (-1, 0), (0, 1), (1, 2))  # borders in windows, from the frame's centre
@@ -89,7 +89,7 @@ class Projection:
         return int(self.components.shape[1])
 
     @classmethod
-    def fitted(cls, parts: Sequence[Float32[np.ndarray, "_time dim"]], rank: int) -> "Projection":
+    def fitted(cls, parts: Sequence[Float[np.ndarray, "_time dim"]], rank: int) -> "Projection":
         """Return the components of highest variance in training frames.
 
         Parameters
@@ -111,7 +111,7 @@ class Projection:
         _, vectors = np.linalg.eigh(covariance * np.outer(scale, scale))
         return cls(mean, scale[:, None] * vectors[:, ::-1][:, :rank])
 
-    def __call__(self, values: Float32[np.ndarray, "time dim"]) -> Float32[np.ndarray, "time rank"]:
+    def __call__(self, values: Float[np.ndarray, "time dim"]) -> Float32[np.ndarray, "time rank"]:
         """Return the components of frames."""
         return np.asarray((values - self.mean) @ self.components, dtype=np.float32)
 
@@ -131,9 +131,7 @@ class ContextRows:
 
     ndim = 2
 
-    def __init__(
-        self, values: Float32[np.ndarray, "time dim"], offsets: Offsets, projection: Projection | None
-    ) -> None:
+    def __init__(self, values: Float[np.ndarray, "time dim"], offsets: Offsets, projection: Projection | None) -> None:
         self._values, self._offsets, self._projection = values, offsets, projection
         n_dims = values.shape[1] if projection is None else projection.rank
         self.shape = (len(values), (1 + len(offsets)) * n_dims)

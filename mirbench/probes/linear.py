@@ -23,7 +23,7 @@ from mirbench.domain import Target
 from mirbench.errors import MirbenchError
 from mirbench.probes.newton import NotConvergedError, Solver
 from mirbench.probes.objectives import Objective
-from mirbench.probes.rows import Rows, in_chunks
+from mirbench.probes.rows import Part, Rows, in_chunks
 
 STRENGTHS: tuple[float, ...] = tuple(float(10**power) for power in np.linspace(-5, 1, 9))
 SEARCH_TOLERANCE = 1e-5  # largest entry of the gradient (of the mean over rows) while strengths are compared
@@ -45,7 +45,7 @@ class Examples:
         Targets of all rows, as the task's objective lays them out.
     """
 
-    parts: Sequence[Float32[np.ndarray, "_row dim"]]
+    parts: Sequence[Part]
     target: Target
 
     def together(self, objective: Objective) -> tuple[Float32[np.ndarray, "row dim"], Target]:

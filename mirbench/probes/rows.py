@@ -1,7 +1,8 @@
 """Rows of features for a probe: standardised, in chunks, within a bound on memory."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,6 +20,22 @@ CONSTANT = 1e-12  # share of the same root mean square below which a feature is 
 MARGIN = 0.5
 NEGLIGIBLE = 1e-12  # eigenvalue of a Gram matrix, relative to the largest, that is rounding
 Chunk = Float32[torch.Tensor, "row dim"]
+
+
+@runtime_checkable
+class Part(Protocol):
+    """Rows of one clip: an array of floats, or what `np.asarray` makes into one when the rows are needed."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of rows, and of dimensions."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    @property
+    def __array__(self) -> Callable[..., Any]:
+        """What `np.asarray` calls for the rows."""
 
 
 class Rows:
@@ -47,7 +64,7 @@ class Rows:
 
     def __init__(
         self,
-        parts: Sequence[Float32[np.ndarray, "_row dim"]],
+        parts: Sequence[Part],
         used: Bool[np.ndarray, "row"] | None = None,
         *,
         memory: float,
@@ -145,9 +162,7 @@ def inverse_deviations(
     return np.where(varies, 1 / np.where(varies, floored, 1), 0)
 
 
-def in_chunks(
-    parts: Sequence[Float32[np.ndarray, "_row dim"]], used: Bool[np.ndarray, "row"] | None
-) -> Iterator[Float32[np.ndarray, "row dim"]]:
+def in_chunks(parts: Sequence[Part], used: Bool[np.ndarray, "row"] | None) -> Iterator[Float32[np.ndarray, "row dim"]]:
     """Fill chunks from the used rows of the parts."""
     waiting: list[np.ndarray] = []
     n_waiting = position = 0

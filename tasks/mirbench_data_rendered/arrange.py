@@ -337,8 +337,7 @@ def _drums(grid: Grid, random: np.random.Generator, *, is_busy: bool) -> Notes:
         kicks, snares, opens = IN_FOUR[int(random.choice(len(IN_FOUR)))]
     else:
         middle = grid.n_beats // 2 + 1 if grid.n_beats > 3 else grid.n_beats
-        kicks: tuple[float, ...] = (0.0,) if grid.n_beats < 4 else (0.0, float(middle))
-        opens: tuple[float, ...] = ()
+        kicks, opens = (0.0,) if grid.n_beats < 4 else (0.0, float(middle)), ()
         snares = tuple(float(beat) for beat in range(1, grid.n_beats) if beat not in kicks)
         snares = snares if random.random() < 0.5 else snares[-1:]
     division = _fast(grid) if is_busy else (3 if grid.division % 3 == 0 else 2)

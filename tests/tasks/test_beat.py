@@ -45,7 +45,7 @@ def test_targets_are_widened_by_one_frame():
 def test_the_threshold_is_tuned_on_what_it_is_given():
     times = np.arange(1000) / 50
     logits = 2 * TASK.target(BEATS, times) - 3  # the highest activation is 0.27
-    tuned = TASK.tuned([Prediction(BEATS, logits, times, 20.0)])
+    tuned = BeatTask("peaks").tuned([Prediction(BEATS, logits, times, 20.0)])
     assert tuned.threshold <= 0.27
     assert SCORES["f_measure"](BEATS, tuned.decode(logits, times, 20.0)) == 1.0
     assert tuned.decoder["threshold"] == tuned.threshold

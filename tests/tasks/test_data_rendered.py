@@ -151,7 +151,7 @@ def chord_of(sound, pitches, folder, cents=0.0):
     ids=lambda value: f"{value.family}-{value.source}-{value.program}" if isinstance(value, Sound) else value,
 )
 def test_every_sound_is_at_its_pitch(split, sound, soundfonts):
-    """Listen: most chroma energy lies on the pitch class that is asked for, or on its loud third harmonic, a fifth up."""
+    """Listen: most chroma energy lies on the pitch class that is asked for, or on its third harmonic, a fifth up."""
     shares = np.zeros(12)
     for pitch in (43, 48, 52) if sound.family == "bass" else (55, 62, 67, 71, 79):
         wave = chord_of(sound, (pitch,), soundfonts)

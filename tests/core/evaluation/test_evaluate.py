@@ -7,6 +7,7 @@ import pytest
 
 from mirbench import Clip, ClipMetric, SetMetric
 from mirbench.cli.console import ResultTable
+from mirbench.domain import POOLED
 from mirbench.evaluation.evaluate import evaluate, score
 from mirbench.features.region import Region
 from mirbench.plan import Settings
@@ -73,7 +74,7 @@ def test_the_test_split_is_not_read_before_the_choice(recordings, home, monkeypa
     assert run(make_plan(plugins, ["chroma"], ["key"], settings, csv=recordings), plugins) == []
     encoder, dataset = plugins.encoders["chroma"].load("cpu"), CsvDataset(recordings, KeyTask())
     of_test = {
-        Region.of(clip).key(encoder, readout) for clip in dataset.clips("test") for readout in encoder.clip_readouts
+        Region.of(clip).key(encoder, readout) for clip in dataset.clips("test") for readout in encoder.readouts("clip")
     }
     events = []
 
@@ -147,5 +148,5 @@ def test_a_token_may_have_layers_and_dims_of_its_own(recordings, home, tmp_path)
     assert (result.readout, result.layer) == ("spectrum", 0)
     assert result.value > 0.9
     assert {(readout, layer) for readout, layer, *_ in result.selection["choices"][0]["curve"]} == {
-        ("mean", 0), ("mean", 1), ("mean", 2), ("spectrum", 0),
+        *((pooled, layer) for pooled in POOLED for layer in range(3)), ("spectrum", 0),
     }  # fmt: skip

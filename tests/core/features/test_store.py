@@ -40,7 +40,10 @@ def test_what_is_written_is_read(tmp_path):
 
 def test_clips_of_any_length_share_a_file(tmp_path):
     random = np.random.default_rng(0)
-    clips = {replace(KEY, start=float(n)): random.standard_normal((2, n, 3)).astype(np.float32) for n in range(1, 30)}
+    clips = {
+        replace(KEY, start=float(n)): random.standard_normal((2, n, 3)).astype(np.float16).astype(np.float32)
+        for n in range(1, 30)
+    }
     store = FeatureStore(tmp_path)
     with store.writer(KEY.fingerprint, "encoder") as writer:
         for key, values in clips.items():
@@ -60,7 +63,7 @@ def test_the_order_of_axes_in_memory_does_not_matter(tmp_path):
     for i, values in enumerate((transposed, other, VALUES[:, ::-1])):
         key = replace(KEY, start=float(i))
         store = write(tmp_path, key, values=values)
-        np.testing.assert_array_equal(store.read(key, 1)[0], values[1])
+        np.testing.assert_allclose(store.read(key, 1)[0], values[1], rtol=1e-3)
 
 
 def test_readouts_of_a_clip_have_layers_and_dims_of_their_own(tmp_path):
@@ -185,3 +188,24 @@ def test_leftovers_of_killed_writers_are_swept_when_they_are_old(tmp_path):
     FeatureStore(tmp_path)
     assert not old.exists()
     assert new.exists()
+
+
+def test_frames_are_kept_in_half_precision_where_it_changes_next_to_nothing(tmp_path):
+    store = FeatureStore(tmp_path)
+    random = np.random.default_rng(0)
+    plain = random.normal(size=(2, 50, 8)).astype(np.float32)
+    wide = plain.copy()
+    wide[1, 3] = 1e6  # beyond half precision
+    tiny = plain * 1e-7  # below its normal numbers
+    clips = {"a" * 64: plain, "b" * 64: wide, "c" * 64: tiny}
+    with store.writer("some", "name") as writer:
+        for audio, values in clips.items():
+            writer.add(FeatureKey("some", audio, 0.0, None, "frames"), values, np.arange(50.0))
+            writer.add(FeatureKey("some", audio, 0.0, None, "mean"), values.mean(axis=1), np.zeros(0))
+    for (audio, values), kind in zip(clips.items(), (np.float16, np.float32, np.float32), strict=True):
+        for layer in range(2):
+            found, _ = store.read(FeatureKey("some", audio, 0.0, None, "frames"), layer)
+            assert found.dtype == kind
+            error = np.linalg.norm(found.astype(np.float32) - values[layer]) / np.linalg.norm(values[layer])
+            assert error < 1e-3
+            assert store.read(FeatureKey("some", audio, 0.0, None, "mean"), layer)[0].dtype == np.float32
