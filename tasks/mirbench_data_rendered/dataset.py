@@ -13,14 +13,14 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from mirbench.data import embedded as generated
-from mirbench.data.embedded import Made, Stored, generate, read_manifest
+from mirbench.data.embedded import Made, Stored, generate, read_clips
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
 from mirbench.files import content_hash
 from mirbench.specs import DatasetRequest
 from mirbench_data_rendered import render
 from mirbench_data_rendered.annotate import COLLECTIONS, FAMILIES, Annotation, annotate
-from mirbench_data_rendered.corpus import read_score
+from mirbench_data_rendered.corpus import Score, read_score
 from mirbench_data_rendered.index import INDEX, Entry, read_index
 
 NAME = "rendered-scores"
@@ -40,7 +40,7 @@ class RenderedScores(Dataset):
         if request.task not in REFERENCES:
             raise DatasetError(f"{NAME} has no references for task {request.task!r}; it has {', '.join(REFERENCES)}")
         path = manifest_path(request)
-        stored = read_manifest(path, NAME)
+        stored = read_clips(request, path, NAME, items_of(request.size), label)
         self.name = NAME
         self.size = request.size
         self.version = path.parent.name
@@ -104,6 +104,11 @@ def entries_of(size: str) -> list[Entry]:
     return [entry for entry in read_index() if size == "default" or entry.size == size]
 
 
+def items_of(size: str) -> dict[str, Entry]:
+    """Return the clips of a size by the stem of their files."""
+    return {entry.file_stem: entry for entry in entries_of(size)}
+
+
 def manifest_path(request: DatasetRequest) -> Path:
     """Say where the manifest of a size lies; the folder's name covers scores, index, renderer and synthesiser."""
     inputs = f"{INDEX.read_text()} {version('music21')} {render.synthesiser_version()}"
@@ -114,7 +119,7 @@ def prepare(request: DatasetRequest) -> None:
     """Render the clips that are missing."""
     generate(
         manifest_path(request),
-        {entry.file_stem: entry for entry in entries_of(request.size)},
+        items_of(request.size),
         make,
         title=f"rendering {NAME}",
         workers=request.workers,
@@ -131,7 +136,16 @@ def make(entry: Entry) -> Made:
     """Render one clip."""
     score = read_score(entry.id)
     samples = render.render(entry, render.sounding_notes(entry, score.notes))
-    return Made(samples, render.SAMPLE_RATE, {"key": entry.key, **asdict(annotate(entry, score))})
+    return Made(samples, render.SAMPLE_RATE, _labels(entry, score))
+
+
+def label(entry: Entry) -> tuple[float, dict[str, Any]]:
+    """Return the duration and the labels of one clip without rendering it."""
+    return render.n_samples(entry) / render.SAMPLE_RATE, _labels(entry, read_score(entry.id))
+
+
+def _labels(entry: Entry, score: Score) -> dict[str, Any]:
+    return {"key": entry.key, **asdict(annotate(entry, score))}
 
 
 def _split(entry: Entry) -> Split:
