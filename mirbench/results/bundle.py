@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
@@ -11,12 +12,16 @@ from pathlib import Path
 from mirbench.domain import ClipScores, Result
 from mirbench.errors import RecordError, UsageError
 from mirbench.files import content_hash, write_atomically
+from mirbench.results.predictions import is_stored, read_predictions, write_predictions
 from mirbench.results.records import as_json, as_line, read_records, read_scores, record_id, scores_as_json
 
 MANIFEST, ENVIRONMENT = "manifest.json", "environment.txt"
-EXPECTED = ("records/*.jsonl", "scores/*.jsonl", "leaderboard.csv", ENVIRONMENT)
-EXPORTED = re.compile(r"(records|scores)/[^/\\\x00-\x1f]+\.jsonl|leaderboard\.csv|environment\.txt")
-FORMAT = 1
+EXPECTED = ("records/*.jsonl", "scores/*.jsonl", "predictions/*.npz", "leaderboard.csv", ENVIRONMENT)
+EXPORTED = re.compile(
+    r"(records|scores)/[^/\\\x00-\x1f]+\.jsonl|predictions/[0-9a-f]{16}\.npz|leaderboard\.csv|environment\.txt"
+)
+FORMAT = 2
+READABLE = (1, FORMAT)  # format 1 has no predictions
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,14 @@ class Merged:
 
 
 def export(out: Path, folder: Path, leaderboard: str) -> int:
-    """Write records, scores of clips, leaderboard and environment into a new folder; returns how many records.
+    """Write records, scores, predictions, leaderboard and environment into a new folder; returns how many records.
 
     Raises
     ------
     UsageError
         If there are no records, or the folder holds something already.
+    RecordError
+        If a file of predictions is not the one that records name.
     """
     results = read_records(out / "records")
     if not results:
@@ -42,6 +49,7 @@ def export(out: Path, folder: Path, leaderboard: str) -> int:
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty; name a new folder")
     _write(folder, "records", results, read_scores(out / "scores", results))
+    _copy_predictions(results, out, folder)
     write_atomically(folder / "leaderboard.csv", leaderboard.encode())
     write_atomically(folder / ENVIRONMENT, _environment().encode())
     files = {
@@ -52,7 +60,30 @@ def export(out: Path, folder: Path, leaderboard: str) -> int:
 
 
 def merge(folder: Path, out: Path) -> Merged:
-    """Add the records and scores of a bundle that are not there yet.
+    """Add the records, scores and predictions of a bundle that are not there yet.
+
+    Raises
+    ------
+    UsageError
+        If the folder is no bundle.
+    RecordError
+        If a file is not one that was exported, or not as it was.
+    """
+    files = read_manifest(folder)
+    theirs, ours = read_records(folder / "records", strict=True), read_records(out / "records")
+    known = {record_id(result) for result in ours}
+    new = [result for result in theirs if record_id(result) not in known]
+    scores = read_scores(folder / "scores", theirs, strict=True)
+    have = read_scores(out / "scores", theirs)
+    missing = {name: each for name, each in scores.items() if name not in have}
+    digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
+    _copy_predictions(theirs, folder, out)
+    _write(out, f"imported-{digest}", new, missing, theirs)
+    return Merged(len(new), len(theirs) - len(new), len(missing))
+
+
+def read_manifest(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file of a bundle, by name, after a comparison with the files.
 
     Raises
     ------
@@ -63,25 +94,25 @@ def merge(folder: Path, out: Path) -> Merged:
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        files, found = manifest["sha256"], manifest["format"]
+        files, version = manifest["sha256"], manifest["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{folder} is not what 'mirbench export' writes ({error})") from error
-    if found != FORMAT:
-        raise UsageError(f"{folder} has format {found}, this mirbench reads format {FORMAT}; update mirbench")
-    _require_exported(folder, files)
-    theirs, ours = read_records(folder / "records", strict=True), read_records(out / "records")
-    known = {record_id(result) for result in ours}
-    new = [result for result in theirs if record_id(result) not in known]
-    scores = read_scores(folder / "scores", theirs, strict=True)
-    have = read_scores(out / "scores", theirs)
-    missing = {name: each for name, each in scores.items() if name not in have}
-    digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
-    _write(out, f"imported-{digest}", new, missing, theirs)
-    return Merged(len(new), len(theirs) - len(new), len(missing))
+    if version not in READABLE:
+        expected = " and ".join(map(str, READABLE))
+        raise UsageError(f"{folder} has format {version}, this mirbench reads formats {expected}; update mirbench")
+    return _require_exported(folder, files)
 
 
-def _require_exported(folder: Path, files: object) -> None:
-    """Check every file that is read against the manifest; nothing else is looked at."""
+def _copy_predictions(results: Iterable[Result], source: Path, target: Path) -> None:
+    """Copy the predictions of some results; 'mirbench verify' reports those that the source lacks."""
+    for sha256 in dict.fromkeys(result.predictions for result in results if is_stored(result.predictions)):
+        content = read_predictions(source / "predictions", sha256)
+        if content is not None:
+            write_predictions(target / "predictions", content)
+
+
+def _require_exported(folder: Path, files: object) -> dict[str, str]:
+    """Check every file that is read against the manifest, and return the manifest; nothing else is looked at."""
     where = folder / MANIFEST
     if not isinstance(files, dict) or not any(name.startswith("records/") for name in files):
         raise UsageError(f"{where} lists no records; expected what 'mirbench export' writes; export again")
@@ -93,10 +124,11 @@ def _require_exported(folder: Path, files: object) -> None:
             raise UsageError(f"{path} is a link; expected the files themselves; export again")
         if not path.is_file() or content_hash(path) != sha256:
             raise RecordError(f"{path} is missing or not the file that was exported; export again")
-    for kind in ("records", "scores"):
+    for kind in ("records", "scores", "predictions"):
         for path in sorted((folder / kind).glob("*")):
             if f"{kind}/{path.name}" not in files:
                 raise RecordError(f"{path} is not listed in {where}; remove it, or export again")
+    return files
 
 
 def _write(

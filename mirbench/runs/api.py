@@ -267,7 +267,7 @@ def execute(
     """
     settings = made.settings
     home, out = settings.home, settings.out
-    for folder in (home / "finished", home / "weights", out / "records", out / "scores"):
+    for folder in (home / "finished", home / "weights", out / "records", out / "scores", out / "predictions"):
         sweep(folder)
     sweep(settings.out, deep=False)  # it may be any folder of the user's
     collected, writer = _Collected(), RecordWriter(settings.out / "records", made.run)

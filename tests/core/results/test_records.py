@@ -13,7 +13,7 @@ from mirbench import MirbenchError
 from mirbench.domain import ClipScores
 from mirbench.results.leaderboard import COLUMNS, as_csv, latest
 from mirbench.results.records import (
-    NEW_IN_2,
+    SINCE,
     RecordWriter,
     as_json,
     as_line,
@@ -59,7 +59,8 @@ def test_a_line_that_is_no_record_is_named_and_left_out(tmp_path, capsys, line):
 
 WRONG = {
     "value": [None, [], "high", True], "encoder": [None, 3], "date": [20261124], "options": [[]], "selection": [None],
-    "n": [1.5, "10"], "is_headline": ["yes"], "schema": [3, "2", None], "layer": ["0"], "encoder ": ["x"],
+    "n": [1.5, "10"], "is_headline": ["yes"], "schema": [4, "2", None], "layer": ["0"], "encoder ": ["x"],
+    "predictions": ["../x", "f" * 63],
 }  # fmt: skip
 
 
@@ -78,7 +79,7 @@ def test_a_number_that_is_not_finite_is_no_record(tmp_path, capsys, text):
 
 
 def test_records_of_schema_1_are_read_with_the_direction_that_their_metric_had():
-    values = {name: value for name, value in as_json(RESULT).items() if name not in NEW_IN_2}
+    values = {name: value for name, value in as_json(RESULT).items() if SINCE[name] == 1}
     old = from_json(values)
     assert old.higher_is_better
     assert as_json(old) == values  # so its hash, by which scores are found, stays
