@@ -1,12 +1,13 @@
 """Checks of tasks."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mirbench.domain import Clip, ClipMetric, Dataset, Metric, Split, Target, Task
+from mirbench.domain import Clip, ClipMetric, Dataset, Metric, Prediction, Split, Target, Task
 from mirbench.testing.checks import require
 
 N_EXAMPLES = 20
@@ -98,6 +99,24 @@ def check_references_score_best_against_themselves(task: Task) -> None:
                 )
 
 
+def check_decoder_is_restored(task: Task) -> None:
+    """A tuned decoder comes back from its record, without the validation split: see `mirbench verify`."""
+    random = np.random.default_rng(2)
+    examples = []
+    for reference, duration in _examples(task):
+        times = _times(duration)
+        logits = _logits(task, task.target(reference, times))
+        noisy = (logits / SURE + random.standard_normal(logits.shape)).astype(np.float32)
+        examples.append(Prediction(reference, noisy, times, duration))
+    written = json.dumps(task.tuned(examples).decoder, sort_keys=True)
+    found = json.dumps(task.restored(json.loads(written)).decoder, sort_keys=True)
+    require(
+        found == written,
+        f"restored({written[:80]}) has the decoder {found[:80]}; expected the same one: a task that overrides tuned "
+        "overrides restored, too",
+    )
+
+
 def check_nonsense_is_refused(task: Task) -> None:
     """A cell of a CSV file that is no reference raises ValueError."""
     for text in ("?!", "no such label or file"):
@@ -169,5 +188,6 @@ TASK_CHECKS = (
     check_chance_is_below_the_oracle,
     check_empty_estimate_is_scored,
     check_references_score_best_against_themselves,
+    check_decoder_is_restored,
     check_nonsense_is_refused,
 )
