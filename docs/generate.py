@@ -47,6 +47,8 @@ PUBLIC = (
     "mirbench.plan",
     "mirbench.processes",
     "mirbench.progress",
+    "mirbench.results.compare",
+    "mirbench.results.formats",
     "mirbench.results.leaderboard",
     "mirbench.results.records",
     "mirbench.testing",
