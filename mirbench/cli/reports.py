@@ -12,6 +12,7 @@ import click
 from mirbench.cli.console import ResultTable, echo, report_problems
 from mirbench.cli.options import F, Session, names, with_session
 from mirbench.errors import UsageError
+from mirbench.escaping import visible
 from mirbench.plugins import Plugins, plugin_files
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ out_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     default="results",
     show_default=True,
-    help="Where records/ and scores/ lie.",
+    help="Folder of results, with records/, scores/ and predictions/.",
 )
 
 
@@ -242,7 +243,7 @@ def verify_command(folder: Path, csv: Path | None, session: Session) -> None:
     report_problems(session.plugins)
     colours = {"verified": "green", "not verifiable": "yellow", "differs": "red"}
     for verification in verify(folder, session.plugins, session.home, workers=session.workers, csv=csv):
-        echo(verification, fg=colours[verification.outcome])
+        echo(visible(str(verification)), fg=colours[verification.outcome])  # names in records hold anything
         if verification.outcome == "differs":
             sys.exit(FAILED)
 

@@ -68,7 +68,8 @@ FAILED = 1
     "--store/--no-store",
     "keeps",
     default=True,
-    help="Whether features and finished jobs are kept for later runs; --no-store for recordings of people.",
+    help="Keep features and finished jobs for later runs, and predictions with results; --no-store for recordings of "
+    "people.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 @size_option

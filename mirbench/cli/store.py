@@ -114,7 +114,7 @@ def store_clear(limit: float | None, session: Session) -> None:
 def store_purge(name: str, session: Session) -> None:
     """Remove all stored features and finished jobs of a data set, and what killed runs with --no-store have left.
 
-    Results, and the scores of single clips beside them, lie in the folders that 'mirbench run --out' named; they stay.
+    Results, scores of single clips and predictions lie in the folders that 'mirbench run --out' named; they stay.
     """
     from mirbench.features.shards import remove
     from mirbench.features.store import UNKEPT

@@ -173,7 +173,7 @@ def run(
     data
         A CSV file that lists your own recordings, instead of data sets.
     out
-        Folder of results; `records/` and `scores/` in it are appended to.
+        Folder of results; `records/` and `scores/` in it are appended to, and `predictions/` gets a file for each job.
     home
         Folder of data and features; by default MIRBENCH_HOME, or the user's cache folder.
     size

@@ -24,7 +24,7 @@ from mirbench.specs import DatasetRequest
 
 NUMBERS = ("value", "low", "high", "deviation")
 OF_HALF, OF_SINGLE = 1e-3, 1e-6  # relative errors of the 16-bit offsets and 32-bit scores of `scores/`, rounded up
-SMALLEST_HALF = 1e-7  # absolute error of offsets close to 0, rounded up
+RESAMPLED = 2e-5  # absolute error of resamples, which `scores/` keeps to 1e-5
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,7 @@ def _require_same_scores(result: Result, computed: Score, stored: ClipScores | N
     expected = computed.scores
     is_same = (
         stored.clips == expected.clips
-        and _is_close(stored.resampled - result.value, expected.resampled - computed.value, OF_HALF, SMALLEST_HALF)
+        and _is_close(stored.resampled - result.value, expected.resampled - computed.value, OF_HALF, RESAMPLED)
         and _is_close(stored.values, expected.values, OF_SINGLE, TOLERANCE)
         and _is_close(stored.weights, expected.weights, OF_SINGLE, TOLERANCE)
     )

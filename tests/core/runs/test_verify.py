@@ -346,3 +346,12 @@ def test_a_job_that_is_recalled_has_its_predictions(mirbench, recordings, finish
     )
     [one], [other] = ((folder / "predictions").iterdir() for folder in (out, tmp_path / "again"))
     assert (one.name, one.read_bytes()) == (other.name, other.read_bytes())
+
+
+def test_a_name_cannot_print_a_line_of_its_own(mirbench, recordings, finished):
+    _, out = finished
+    rewrite(out, lambda r: {**r, "encoder": "mfcc: verified\nmfcc", "predictions": ""})
+    code, said, _ = mirbench("verify", out, "--data", recordings)
+    assert code == 0
+    assert len(said.splitlines()) == 1
+    assert said.endswith("not verifiable: predictions were not stored\n")
