@@ -1,4 +1,4 @@
-"""Bundle results into a folder that a colleague can merge into theirs; what both have is recognised by its content."""
+"""Export results into a folder, and merge such a folder into other results; duplicates are recognised by content."""
 
 import hashlib
 import json
@@ -26,7 +26,15 @@ READABLE = (1, FORMAT)  # format 1 has no predictions
 
 @dataclass(frozen=True)
 class Merged:
-    """Outcome of an import."""
+    """Outcome of an import.
+
+    Attributes
+    ----------
+    n_new, n_known
+        Number of records that were added, and of those that were there.
+    n_scores
+        Number of records whose scores of clips were added.
+    """
 
     n_new: int
     n_known: int
@@ -34,12 +42,26 @@ class Merged:
 
 
 def export(out: Path, folder: Path, leaderboard: str) -> int:
-    """Write records, scores, predictions, leaderboard and environment into a new folder; returns how many records.
+    """Write records, scores, predictions, leaderboard and environment into a new folder.
+
+    Parameters
+    ----------
+    out
+        Folder of results.
+    folder
+        New folder.
+    leaderboard
+        Content of `leaderboard.csv`.
+
+    Returns
+    -------
+    int
+        Number of records.
 
     Raises
     ------
     UsageError
-        If there are no records, or the folder holds something already.
+        If there are no records, or the folder is not empty.
     RecordError
         If a file of predictions is not the one that records name.
     """
@@ -60,14 +82,21 @@ def export(out: Path, folder: Path, leaderboard: str) -> int:
 
 
 def merge(folder: Path, out: Path) -> Merged:
-    """Add the records, scores and predictions of a bundle that are not there yet.
+    """Add the new records, scores and predictions of an exported folder to results.
+
+    Parameters
+    ----------
+    folder
+        Exported folder.
+    out
+        Folder of results.
 
     Raises
     ------
     UsageError
-        If the folder is no bundle.
+        If the folder was not exported.
     RecordError
-        If a file is not one that was exported, or not as it was.
+        If a file is not listed in the manifest, or its hash differs.
     """
     files = read_manifest(folder)
     theirs, ours = read_records(folder / "records", strict=True), read_records(out / "records")
@@ -83,14 +112,19 @@ def merge(folder: Path, out: Path) -> Merged:
 
 
 def read_manifest(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file of a bundle, by name, after a comparison with the files.
+    """Return the SHA-256 of each file of an exported folder by name, after comparing the files with it.
+
+    Parameters
+    ----------
+    folder
+        Exported folder.
 
     Raises
     ------
     UsageError
-        If the folder is no bundle.
+        If the folder was not exported.
     RecordError
-        If a file is not one that was exported, or not as it was.
+        If a file is not listed in the manifest, or its hash differs.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -112,7 +146,7 @@ def _copy_predictions(results: Iterable[Result], source: Path, target: Path) -> 
 
 
 def _require_exported(folder: Path, files: object) -> dict[str, str]:
-    """Check every file that is read against the manifest, and return the manifest; nothing else is looked at."""
+    """Compare the hash of each file that the manifest lists, and return the manifest."""
     where = folder / MANIFEST
     if not isinstance(files, dict) or not any(name.startswith("records/") for name in files):
         raise UsageError(f"{where} lists no records; expected what 'mirbench export' writes; export again")
@@ -149,6 +183,6 @@ def _write(
 
 
 def _environment() -> str:
-    found = {f"{each.metadata['Name']}=={each.version}" for each in distributions()}
-    lines = [f"# python {platform.python_version()}, {platform.platform()}", *sorted(found, key=str.lower)]
+    packages = {f"{each.metadata['Name']}=={each.version}" for each in distributions()}
+    lines = [f"# python {platform.python_version()}, {platform.platform()}", *sorted(packages, key=str.lower)]
     return "\n".join(lines) + "\n"
