@@ -47,6 +47,8 @@ PUBLIC = (
     "mirbench.plan",
     "mirbench.processes",
     "mirbench.progress",
+    "mirbench.results.compare",
+    "mirbench.results.formats",
     "mirbench.results.leaderboard",
     "mirbench.results.records",
     "mirbench.testing",
@@ -181,7 +183,7 @@ def schema() -> str:
         for name in parameter.name.split(",")
     }
     rows = [
-        (f"`{name}`", _kind(name), 2 if name in records.NEW_IN_2 else 1, documented.get(name, OBVIOUS.get(name, "")))
+        (f"`{name}`", _kind(name), records.SINCE[name], documented.get(name, OBVIOUS.get(name, "")))
         for name in records.FIELDS
     ]
     return _page(

@@ -1,7 +1,7 @@
 """mirbench: what do frozen audio encoders represent?
 
-The names that plugins need, and the Python API: `run`, `leaderboard`, `compare` and `encoder`. They are imported when
-first used, so that offering a plugin stays light.
+The names that plugins need, and the Python API: `run`, `leaderboard`, `compare` and `encoder`, with the types that they
+return: `Results`, `Table` and `Comparison`. They are imported when first used, so that offering a plugin stays light.
 """
 
 from importlib import import_module
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from mirbench.encoders.references import find_weights
     from mirbench.encoders.windows import WindowedEncoder, WindowFeatures
     from mirbench.evaluation.multilabel import VectorTask
-    from mirbench.runs.api import compare, leaderboard, run
+    from mirbench.results.compare import Comparison
+    from mirbench.results.formats import Table
+    from mirbench.runs.api import Results, compare, leaderboard, run
 
 __version__ = "0.1.0"
 
@@ -26,6 +28,7 @@ __all__ = [
     "AudioError",
     "Clip",
     "ClipMetric",
+    "Comparison",
     "Dataset",
     "DatasetError",
     "DatasetRequest",
@@ -38,8 +41,10 @@ __all__ = [
     "MirbenchError",
     "MissingDataError",
     "Result",
+    "Results",
     "SetMetric",
     "SuiteSpec",
+    "Table",
     "Task",
     "TaskSpec",
     "VectorTask",
@@ -55,7 +60,9 @@ __all__ = [
 ]
 
 _LATE = {
-    **dict.fromkeys(("compare", "leaderboard", "run"), "mirbench.runs.api"),
+    **dict.fromkeys(("Results", "compare", "leaderboard", "run"), "mirbench.runs.api"),
+    "Comparison": "mirbench.results.compare",
+    "Table": "mirbench.results.formats",
     "encoder": "mirbench.encoders.function",
     "find_weights": "mirbench.encoders.references",
     "fingerprint": "mirbench.encoders.fingerprint",

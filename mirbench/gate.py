@@ -1,8 +1,8 @@
-"""Check everything that an encoder plugin hands over, where it enters: the loaded encoder, and the features of a clip.
+"""Validate what an encoder plugin returns: the loaded encoder, and the features of each clip.
 
-What is accepted is converted here, so that nothing behind this module has to doubt it: sample rates to int; features
-to arrays (`mirbench.domain.Features`). What is not is an `EncoderError` of one line that names the encoder, what was
-found and what was expected. A plugin that ends the process (`sys.exit`) fails alone, too.
+Valid values are converted here, so that no other module has to check them again: sample rates to int, features to
+arrays (`mirbench.domain.Features`). Invalid ones raise an `EncoderError` of one line that names the encoder, what was
+found and what was expected. A plugin that ends the process (`sys.exit`) raises an error, too, and stops no other job.
 """
 
 import re
@@ -17,7 +17,7 @@ from mirbench.errors import EncoderError, PluginError
 
 FINGERPRINT = re.compile(r"[A-Za-z0-9._\-@+:/]{1,200}")
 HIGHEST_RATE = 1_000_000  # Hz
-SECONDS_BEYOND = 1.0  # that the centre of a clip's last frame may lie after its end: windows are padded
+SECONDS_BEYOND = 1.0  # by which the centre of the last frame may exceed the duration of the clip: windows are padded
 SCOPES = ("clip", "frame")
 
 
@@ -45,7 +45,7 @@ def loaded(name: str, load: Callable[..., object], *arguments: Any) -> Encoder:
     Raises
     ------
     EncoderError
-        If what was loaded is no encoder, or one of its attributes cannot be used.
+        If the loaded object is not an encoder, or one of its attributes is invalid.
     PluginError
         If loading tries to end the process.
     """
@@ -71,32 +71,32 @@ def loaded(name: str, load: Callable[..., object], *arguments: Any) -> Encoder:
     return encoder
 
 
-def _require_fingerprint(who: str, found: object) -> None:
+def _require_fingerprint(who: str, fingerprint: object) -> None:
     if (
-        type(found) is not str
-        or not FINGERPRINT.fullmatch(found)
-        or ".." in found
-        or any(part in ("", ".") for part in found.split("/"))
+        type(fingerprint) is not str
+        or not FINGERPRINT.fullmatch(fingerprint)
+        or ".." in fingerprint
+        or any(part in ("", ".") for part in fingerprint.split("/"))
     ):
         raise EncoderError(
-            f"{who}: its fingerprint is {described(found)}; expected 1 to 200 letters, digits or characters of "
+            f"{who}: its fingerprint is {described(fingerprint)}; expected 1 to 200 letters, digits or characters of "
             "'._-/@+:' without '..' that neither begin nor end with '/'; mirbench.fingerprint(...) makes one"
         )
 
 
 def _convert_number(who: str, encoder: Encoder, attribute: str, highest: int) -> None:
-    """Turn a whole number of another type (numpy's, 16000.0) into an int."""
-    found: Any = getattr(encoder, attribute, None)
-    is_number = isinstance(found, int | float | np.integer | np.floating) and not isinstance(found, bool)
-    if not is_number or not np.isfinite(found) or found != int(found) or not 0 < found <= highest:
+    """Convert an attribute that is a whole number of another type (numpy's, 16000.0) to int."""
+    value: Any = getattr(encoder, attribute, None)
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not is_number or not np.isfinite(value) or value != int(value) or not 0 < value <= highest:
         raise EncoderError(
-            f"{who}: its {attribute} is {described(found)}; expected a whole number from 1 to {highest:,}"
+            f"{who}: its {attribute} is {described(value)}; expected a whole number from 1 to {highest:,}"
         )
-    if type(found) is not int:
+    if type(value) is not int:
         try:
-            setattr(encoder, attribute, int(found))
+            setattr(encoder, attribute, int(value))
         except AttributeError as error:
-            raise EncoderError(f"{who}: its {attribute} is {described(found)}; expected an int") from error
+            raise EncoderError(f"{who}: its {attribute} is {described(value)}; expected an int") from error
 
 
 def _require_names(who: str, what: str, names: object) -> None:
@@ -104,29 +104,29 @@ def _require_names(who: str, what: str, names: object) -> None:
         raise EncoderError(f"{who}: {what} is {described(names)}; expected a tuple of names")
 
 
-def described(found: object) -> str:
-    """Describe a value in a few words, for an error of one line."""
-    if found is None:
+def described(value: object) -> str:
+    """Return a short description of a value, for an error message of one line."""
+    if value is None:
         return "None"
-    if isinstance(found, type):
-        return f"the class {found.__name__}"
-    if isinstance(found, str | int | float):
-        text = repr(found)
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, str | int | float):
+        text = repr(value)
         return text if len(text) <= 60 else f"{text[:57]}..."
-    if isinstance(found, tuple | list):
-        return f"a {type(found).__name__} of {len(found)}"
-    if isinstance(found, np.ndarray):
-        return f"an array of shape {found.shape}"
-    return f"a {type(found).__name__}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    return f"a {type(value).__name__}"
 
 
 class Gate:
-    """The features of one encoder, clip after clip: each is checked by itself and against the first.
+    """Validates the features of one encoder: those of each clip, and that all clips have as many layers and dims.
 
     Parameters
     ----------
     name
-        Name of the encoder, for errors.
+        Name of the encoder, for error messages.
     """
 
     def __init__(self, name: str) -> None:
@@ -134,38 +134,40 @@ class Gate:
         self._first: dict[str, tuple[int, int]] = {}
 
     def encode(self, encoder: Encoder, audio: Audio) -> object:
-        """Encode one clip; its features are not checked yet."""
+        """Return the features of one clip, before validation."""
         with contained(f"{self.who}: its encode"):
             return encoder.encode(audio)
 
     def encode_all(self, encoder: Encoder, clips: Iterable[Audio], batch_size: int) -> Iterator[object]:
-        """Encode clips; their features are not checked yet."""
+        """Yield the features of clips, before validation."""
         with contained(f"{self.who}: its encode_all"):
-            found = encoder.encode_all(clips, batch_size)
-        if not isinstance(found, Iterable):
-            raise EncoderError(f"{self.who}: encode_all returned {described(found)}; expected an iterator of Features")
-        each = iter(found)
+            encoded = encoder.encode_all(clips, batch_size)
+        if not isinstance(encoded, Iterable):
+            raise EncoderError(
+                f"{self.who}: encode_all returned {described(encoded)}; expected an iterator of Features"
+            )
+        iterator = iter(encoded)
         while True:
             with contained(f"{self.who}: its encode"):
-                features = next(each, each)
-            if features is each:
+                features = next(iterator, iterator)
+            if features is iterator:
                 return
             yield features
 
     def admit(self, features: object, clip: str, duration: float) -> Features:
-        """Check the features of one clip.
+        """Return the features of one clip after validation.
 
         Parameters
         ----------
         clip
-            File and region, for errors.
+            File and region, for error messages.
         duration
-            Duration of the clip.
+            Duration of the clip in seconds.
 
         Raises
         ------
         EncoderError
-            If they cannot be features of this clip.
+            If they are not valid features of this clip.
         """
         if not isinstance(features, Features):
             raise EncoderError(
@@ -185,7 +187,7 @@ class Gate:
         return features
 
     def readout(self, features: Features, name: str) -> np.ndarray:
-        """Return a readout in single precision; finite frames can have a mean or deviation that is not."""
+        """Return a readout in single precision; raise an error if the mean or deviation of finite frames overflows."""
         with np.errstate(over="ignore"):
             values = np.asarray(features.readout(name), dtype=np.float32)
         if name != "frames" and not np.isfinite(values).all():
@@ -194,7 +196,7 @@ class Gate:
 
     def _require_finite(self, name: str, array: np.ndarray, clip: str) -> None:
         with np.errstate(over="ignore"):
-            is_finite = np.isfinite(array.astype(np.float32, copy=False))  # what is stored
+            is_finite = np.isfinite(array.astype(np.float32, copy=False))  # the stored precision
         if not is_finite.all():
             raise EncoderError(
                 f"{self.who}: NaN or infinity in {1 - is_finite.mean():.1%} of {name} for {clip}; "

@@ -169,6 +169,9 @@ class DatasetRequest:
         Number of processes that render or synthesise clips.
     verify
         Whether `prepare` reads existing files and renders damaged ones again; for embedded data sets.
+    needs_audio
+        Whether audio will be read. If not, a data set may return clips whose files do not exist: `mirbench verify`
+        needs ids, groups and references only.
     """
 
     task: str
@@ -176,6 +179,7 @@ class DatasetRequest:
     home: Path
     workers: int = 1
     verify: bool = False
+    needs_audio: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

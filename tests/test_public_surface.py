@@ -208,5 +208,12 @@ def test_docstrings_are_valid_numpydoc(module, name, value, owner):
     assert [f"{code} {message}" for code, message in errors if code in CODES] == []
 
 
+@pytest.mark.parametrize("name", ["run", "leaderboard", "compare"])
+def test_what_the_python_api_returns_can_be_imported(name):
+    returned = inspect.signature(getattr(mirbench, name)).return_annotation
+    assert returned.__name__ in mirbench.__all__
+    assert getattr(mirbench, returned.__name__) is returned
+
+
 def documents_attributes(owner):
     return bool(NumpyDocString(inspect.getdoc(owner) or "")["Attributes"])

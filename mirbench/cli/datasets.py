@@ -1,4 +1,4 @@
-"""The commands that look after data sets."""
+"""Commands that list, prepare and locate data sets."""
 
 import dataclasses
 
@@ -12,13 +12,13 @@ from mirbench.specs import DatasetSpec
 
 @click.group("data")
 def data_group() -> None:
-    """List, prepare and find data sets."""
+    """List, prepare and locate data sets."""
 
 
 @data_group.command("list")
 @with_session("home", "plugins")
 def data_list(session: Session) -> None:
-    """List data sets, their tasks and whether they are on this machine."""
+    """List data sets, their tasks, and whether they are on this machine."""
     for spec in session.plugins.datasets.specs():
         states = [f"{size}: {_state(session, spec, size)}" for size in spec.sizes]
         echo(f"{spec.name}  tasks {', '.join(spec.tasks)}  ({', '.join(states)})\n  {spec.description}")
@@ -30,7 +30,7 @@ def data_list(session: Session) -> None:
 @size_option
 @with_session("home", "workers", "plugins")
 def data_prepare(name: str, size: str, session: Session) -> None:
-    """Download or render a data set; continues where it was interrupted, and makes damaged clips again."""
+    """Download or render a data set; continue an interrupted preparation, and render damaged clips again."""
     spec = session.plugins.datasets[name]
     if size not in spec.sizes:
         raise UsageError(f"data set {name!r} has no size {size!r}; it has {', '.join(spec.sizes)}")
@@ -46,7 +46,7 @@ def data_prepare(name: str, size: str, session: Session) -> None:
 @click.argument("name", required=False)
 @with_session("home", "plugins")
 def data_path(name: str | None, session: Session) -> None:
-    """Print the folder in which data sets (or the named one) are kept."""
+    """Print the folder of all data sets, or of one."""
     folder = session.home / "data"
     echo(folder / session.plugins.datasets[name].name if name else folder)
 

@@ -1,4 +1,4 @@
-"""The commands that draw."""
+"""Commands that draw figures."""
 
 import json
 from collections.abc import Sequence
@@ -25,14 +25,20 @@ FORMATS = (".png", ".svg", ".pdf")
 
 @click.command("plot")
 @click.argument("kind", type=click.Choice(KINDS))
-@click.option("--encoder", "encoders", callback=names, required=True, metavar="NAME[,NAME]", help="Several for layers.")
-@click.option("--task", "tasks", callback=names, default="", metavar="NAME", help="Default: all that layers can show.")
-@click.option("--dataset", help="If the encoder has records on several.")
-@click.option("--clip", help="Which test clip a timeline shows, by its id.")
+@click.option(
+    "--encoder", "encoders", callback=names, required=True, metavar="NAME[,NAME]", help="Encoder; several for layers."
+)
+@click.option(
+    "--task", "tasks", callback=names, default="", metavar="NAME", help="Task; default, for layers: all tasks."
+)
+@click.option("--dataset", help="Data set, if the encoder has records on several.")
+@click.option("--clip", help="Id of the test clip in a timeline; default: the first.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE.png|svg|pdf")
 @click.option("--results", type=click.Path(file_okay=False, path_type=Path), default="results", show_default=True)
-@click.option("--checkpoint", metavar="FILE", help="Where the encoder's weights lie, if they were given by name.")
-@click.option("--data", "csv", type=click.Path(path_type=Path), help="The CSV file, if the data are your own.")
+@click.option("--checkpoint", metavar="FILE", help="Weights of the encoder, if the record names a file.")
+@click.option(
+    "--data", "csv", type=click.Path(path_type=Path), help="CSV file of your own recordings, if the record is of these."
+)
 @with_session("home", "workers", "plugins")
 def plot_command(
     kind: str,
@@ -46,7 +52,7 @@ def plot_command(
     csv: Path | None,
     session: Session,
 ) -> None:
-    """Show what a probe does, from its newest record: what it confuses, how sure it is, one clip over time.
+    """Draw a figure of a probe from its newest record: confusions, calibration, labels, a clip over time, or layers.
 
     confusion (key: circle of fifths; chord: intervals between roots), calibration, labels (F1 against training clips),
     timeline (a clip's reference and estimate over its spectrogram), layers (validation, layer by layer).
@@ -54,30 +60,30 @@ def plot_command(
     _require_format(out)
     if clip is not None and kind != OF_A_CLIP:
         raise UsageError(f"--clip goes with plot {OF_A_CLIP}; {kind} shows all clips")
-    found = [
+    records = [
         result
         for result in _newest(read_all(results))
         if result.encoder in encoders
         and (not tasks or result.task in tasks)
         and (dataset is None or result.dataset == dataset)
     ]
-    if not found:
+    if not records:
         raise UsageError(
             f"no record of {', '.join(encoders)} on {', '.join(tasks) or 'any task'} in {results / 'records'}"
         )
     if kind == OF_RECORDS:
         from mirbench.figures.plots import layers
 
-        save(layers(found), out)
+        save(layers(records), out)
         return
-    if len(found) != 1:
-        those = ", ".join(f"{each.encoder} on {each.task} ({each.dataset})" for each in found)
-        raise UsageError(f"{len(found)} records fit: {those}; name one with --encoder, --task and --dataset")
+    if len(records) != 1:
+        those = ", ".join(f"{each.encoder} on {each.task} ({each.dataset})" for each in records)
+        raise UsageError(f"{len(records)} records fit: {those}; name one with --encoder, --task and --dataset")
     from mirbench.figures.plots import KINDS as DRAW
     from mirbench.figures.refit import ask_again
     from mirbench.plan import Settings
 
-    record = found[0]
+    record = records[0]
     report_problems(session.plugins)
     settings = Settings(
         home=session.home,
@@ -103,7 +109,7 @@ def _require_format(out: Path) -> None:
 
 
 def save(figure: "Figure", out: Path) -> None:
-    """Write a figure, the same bytes for the same figure."""
+    """Write a figure; the same figure gives the same bytes."""
     out.parent.mkdir(parents=True, exist_ok=True)
     dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     with naming(out):
@@ -113,10 +119,18 @@ def save(figure: "Figure", out: Path) -> None:
 
 @click.command("inspect")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--encoder", "name", required=True, metavar="NAME", help="As in run: NAME, NAME@WEIGHTS, hf:...")
+@click.option(
+    "--encoder",
+    "name",
+    required=True,
+    metavar="NAME",
+    help="Encoder, as in mirbench run: NAME, NAME@WEIGHTS or hf:ORG/NAME.",
+)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR")
-@click.option("--onsets", type=click.Path(path_type=Path), help="A file with a time in seconds on each line.")
-@click.option("--boundaries", type=click.Path(path_type=Path), help="The same, of segments.")
+@click.option("--onsets", type=click.Path(path_type=Path), help="File of onsets: a time in seconds on each line.")
+@click.option(
+    "--boundaries", type=click.Path(path_type=Path), help="File of segment boundaries: a time in seconds on each line."
+)
 @with_session("home", "plugins")
 def inspect_command(
     file: Path,
@@ -126,9 +140,10 @@ def inspect_command(
     boundaries: Path | None,
     session: Session,
 ) -> None:
-    """Show what an encoder makes of FILE: which moments are alike, layer by layer, and which it attends to.
+    """Draw the self-similarity of an encoder's frames of FILE, layer by layer, and the attention that they receive.
 
-    Writes DIR/similarity.png, similarity.npz, attention.png (transformers of mirbench's own) and numbers.json.
+    Writes DIR/similarity.png, similarity.npz, attention.png (for transformers that are part of mirbench) and
+    numbers.json.
     """
     import numpy as np
 
@@ -142,14 +157,14 @@ def inspect_command(
     report_problems(session.plugins)
     encoder = find_encoder(session.plugins.encoders, name, session.home).load(session.device)
     samples = audio.load(file, encoder.sample_rate, 0.0, None)
-    found = inspect(encoder, name, samples)
-    measured = {"file": str(file), **numbers(found, onset_times, boundary_times)}
-    save(draw_similarity(found, boundary_times), out / "similarity.png")
+    inspected = inspect(encoder, name, samples)
+    measured = {"file": str(file), **numbers(inspected, onset_times, boundary_times)}
+    save(draw_similarity(inspected, boundary_times), out / "similarity.png")
     with naming(out / "similarity.npz"):
-        np.savez_compressed(out / "similarity.npz", similarity=found.similarity, bins=found.bins)
+        np.savez_compressed(out / "similarity.npz", similarity=inspected.similarity, bins=inspected.bins)
     echo(f"written: {out / 'similarity.npz'}")
-    if found.attention is not None:
-        save(draw_attention(found, samples, encoder.sample_rate, onset_times), out / "attention.png")
+    if inspected.attention is not None:
+        save(draw_attention(inspected, samples, encoder.sample_rate, onset_times), out / "attention.png")
     elif onsets is not None:
         echo(f"encoder {name!r} has no attention to compare with onsets", fg="yellow", err=True)
     write_atomically(out / "numbers.json", (json.dumps(measured, indent=1) + "\n").encode())

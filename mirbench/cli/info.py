@@ -1,4 +1,4 @@
-"""The commands that show what is installed, and check it."""
+"""Commands that list, describe and check encoders, tasks and data sets."""
 
 import sys
 from typing import Any

@@ -1,4 +1,4 @@
-"""Options that several commands have, and what their values mean."""
+"""Options that several commands share, and the types of their values."""
 
 import math
 import os
@@ -84,7 +84,7 @@ def fractions(context: click.Context, option: click.Parameter, value: str) -> tu
 
 
 def probe_options(command: F) -> F:
-    """Add how probes are fitted, and what that may take."""
+    """Add the options of probes: protocol, training fractions, memory and limit of the store."""
     for option in (
         click.option(
             "--memory",
@@ -93,14 +93,14 @@ def probe_options(command: F) -> F:
             show_default=True,
             callback=lambda context, option, value: value * 2**30,
             metavar="GIB",
-            help="What training rows may take; more of them are read again in every pass.",
+            help="Memory for the training rows of a probe; rows beyond it are read from disk in each pass.",
         ),
         click.option(
             "--store-limit",
             type=Number(min=0, max=MAX_GIB),
             callback=lambda context, option, value: None if value is None else value * 2**30,
             metavar="GIB",
-            help="What stored features may take; those of other encoders that were used least recently go.",
+            help="Disk space for stored features; features of other encoders are removed, least recently used first.",
         ),
         click.option(
             "--train-fraction",
@@ -108,14 +108,14 @@ def probe_options(command: F) -> F:
             callback=fractions,
             default="1",
             metavar="SHARE[,SHARE]",
-            help="Few-shot curve: nested parts of the training clips, e.g. 0.01,0.1,1.",
+            help="Shares of the training clips, each of which is evaluated (few-shot curve), e.g. 0.01,0.1,1.",
         ),
         click.option(
             "--protocol",
             type=click.Choice(PROTOCOLS),
             default="convex",
             show_default=True,
-            help="How probes are fitted; the others are for comparison with published tables.",
+            help="How probes are fitted and chosen; others than convex serve comparisons with published tables.",
         ),
     ):
         command = option(command)
@@ -140,7 +140,7 @@ def plugin_option(command: F) -> F:
         "plugin_paths",
         type=click.Path(path_type=Path),
         multiple=True,
-        help="A Python file to load as a plugin; also MIRBENCH_PLUGINS.",
+        help="Python file to load as a plugin; may be repeated. Environment variable: MIRBENCH_PLUGINS.",
     )(command)
 
 
@@ -149,7 +149,7 @@ def home_option(command: F) -> F:
     return click.option(
         "--home",
         type=NamedPath(file_okay=False),
-        help="Where data and features are kept; also MIRBENCH_HOME.",
+        help="Folder of data and stored features. Environment variable: MIRBENCH_HOME.",
     )(command)
 
 
@@ -163,15 +163,17 @@ def size_option(command: F) -> F:
 def trust_option(command: F) -> F:
     """Add --trust-remote-code."""
     return click.option(
-        "--trust-remote-code", is_flag=True, help="Run code that lies beside an encoder's weights; read it before."
+        "--trust-remote-code",
+        is_flag=True,
+        help="Allow code that is published with an encoder's weights to run; read it first.",
     )(command)
 
 
 def workers_option(command: F) -> F:
     """Add --workers."""
-    return click.option("--workers", type=click.IntRange(min=1), help="Processes and threads; default: one a core.")(
-        command
-    )
+    return click.option(
+        "--workers", type=click.IntRange(min=1), help="Number of processes and threads; default: one per core."
+    )(command)
 
 
 def find_device(given: str) -> str:
@@ -187,7 +189,7 @@ def find_device(given: str) -> str:
 
 
 class Session:
-    """What a command works with, looked up when it is first asked for.
+    """Folder of data, plugins and device of a command, each looked up when it is first used.
 
     Parameters
     ----------

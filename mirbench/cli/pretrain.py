@@ -1,4 +1,4 @@
-"""The command that trains encoders."""
+"""Command that trains encoders."""
 
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,24 @@ from mirbench.specs import PretrainRequest
     metavar="NAME[,NAME]",
     help="Data sets whose training split is used; never validation or test.",
 )
-@click.option("--data", "csv", type=NamedPath(), help="A CSV file of yours: its training rows.")
+@click.option(
+    "--data", "csv", type=NamedPath(), help="CSV file of your own recordings, of which the training rows are used."
+)
 @click.option("--out", type=NamedPath(dir_okay=False), required=True, metavar="FILE.safetensors")
-@click.option("--steps", type=click.IntRange(min=1), help="Optimisation steps; default: as published.")
-@click.option("--hours", type=Number(min=0, max=MAX_HOURS, min_open=True), help="Instead of steps: for how long.")
-@click.option("--batch-size", type=click.IntRange(min=2), help="Pairs of segments; default: as published.")
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="Number of optimisation steps; default: the published number."
+)
+@click.option(
+    "--hours", type=Number(min=0, max=MAX_HOURS, min_open=True), help="Duration of the training, instead of --steps."
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=2),
+    help="Number of pairs of segments in a batch; default: the published number.",
+)
 @click.option("--seed", type=SEED, default=0, show_default=True)
-@click.option("--resume", is_flag=True, help="Go on from where an interrupted training stopped.")
-@click.option("--license", default="unknown", help="Of the weights; stands in their header.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted training.")
+@click.option("--license", default="unknown", help="Licence of the weights, written into their header.")
 @click.option(
     "--option",
     "-o",
@@ -38,7 +48,7 @@ from mirbench.specs import PretrainRequest
     callback=pairs,
     metavar="NAME=VALUE",
     multiple=True,
-    help="A choice of the model's own.",
+    help="Option of the model; may be repeated.",
 )
 @size_option
 @with_session("device", "home", "workers", "plugins")
@@ -52,9 +62,9 @@ def pretrain_command(
     session: Session,
     **chosen: Any,
 ) -> None:
-    """Train an encoder on audio without labels; weights, losses and their curve are written.
+    """Train an encoder on audio without labels; write its weights, its losses and a plot of them.
 
-    Interrupted, even by kill -9, it continues with --resume.
+    --resume continues a training that was interrupted, even by kill -9.
     """
     spec = session.plugins.encoders[model]
     if spec.pretrain is None:

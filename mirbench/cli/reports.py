@@ -12,6 +12,7 @@ import click
 from mirbench.cli.console import ResultTable, echo, report_problems
 from mirbench.cli.options import F, Session, names, with_session
 from mirbench.errors import UsageError
+from mirbench.escaping import visible
 from mirbench.plugins import Plugins, plugin_files
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ out_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     default="results",
     show_default=True,
-    help="Where records/ and scores/ lie.",
+    help="Folder of results, with records/, scores/ and predictions/.",
 )
 
 
@@ -226,11 +227,32 @@ def reproduce_command(
     sys.exit(FAILED)
 
 
+@click.command("verify")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--data", "csv", type=click.Path(path_type=Path), help="CSV file of results on your own recordings.")
+@with_session("home", "workers", "plugins")
+def verify_command(folder: Path, csv: Path | None, session: Session) -> None:
+    """Compute the scores of FOLDER again from its predictions, and stop at the first difference.
+
+    FOLDER is a folder of results, or one that 'mirbench export' wrote. Schema, hashes and duplicates are checked, too.
+    Neither audio nor features nor a GPU are needed, only the references of the data sets. One line is printed for each
+    job: verified, not verifiable (with the reason), or differs; the exit code is 1 if a job differs.
+    """
+    from mirbench.runs.verify import verify
+
+    report_problems(session.plugins)
+    colours = {"verified": "green", "not verifiable": "yellow", "differs": "red"}
+    for verification in verify(folder, session.plugins, session.home, workers=session.workers, csv=csv):
+        echo(visible(str(verification)), fg=colours[verification.outcome])  # names in records hold anything
+        if verification.outcome == "differs":
+            sys.exit(FAILED)
+
+
 @click.command("export")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @out_option
 def export_command(folder: Path, out: Path) -> None:
-    """Bundle records, scores of clips, leaderboard and environment into a new FOLDER."""
+    """Bundle records, scores of clips, predictions, leaderboard and environment into a new FOLDER."""
     from mirbench.results.bundle import export
     from mirbench.results.formats import as_csv, choose, lay_out
     from mirbench.runs.api import about_encoders
@@ -269,4 +291,12 @@ def repair_command(out: Path) -> None:
     echo(f"{len(moved)} bad lines moved aside")
 
 
-REPORTS = (records_group, leaderboard_command, compare_command, reproduce_command, export_command, import_command)
+REPORTS = (
+    records_group,
+    leaderboard_command,
+    compare_command,
+    reproduce_command,
+    verify_command,
+    export_command,
+    import_command,
+)

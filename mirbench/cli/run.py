@@ -32,19 +32,25 @@ FAILED = 1
     callback=names,
     metavar="NAME[,NAME]",
     required=True,
-    help="Encoders, or all that are here; NAME@WEIGHTS for other weights, NAME@random for the untrained network, "
+    help="Encoders, or all that are installed; NAME@WEIGHTS for other weights, NAME@random for the untrained network, "
     "hf:ORG/NAME or hear:MODULE for one of a family.",
 )
-@click.option("--checkpoint", metavar="FILE|URL|hf://ORG/REPO/FILE", help="The same as --encoder NAME@FILE.")
-@click.option("--task", "tasks", callback=names, metavar="NAME[,NAME]", default="", help="Tasks, or all (suite core).")
-@click.option("--suite", "suites", callback=names, metavar="NAME[,NAME]", default="", help="Suites, or everything.")
+@click.option(
+    "--checkpoint", metavar="FILE|URL|hf://ORG/REPO/FILE", help="Weights of the encoder; same as --encoder NAME@FILE."
+)
+@click.option(
+    "--task", "tasks", callback=names, metavar="NAME[,NAME]", default="", help="Tasks, or all for the suite core."
+)
+@click.option(
+    "--suite", "suites", callback=names, metavar="NAME[,NAME]", default="", help="Suites, or everything for all tasks."
+)
 @click.option(
     "--dataset",
     "datasets",
     callback=names,
     metavar="NAME[,NAME]",
     default="",
-    help="Data sets, or all that are here; default: each task's own.",
+    help="Data sets, or all that are available; default: the data set of each task.",
 )
 @click.option(
     "--option",
@@ -53,7 +59,7 @@ FAILED = 1
     callback=pairs,
     metavar="NAME=VALUE",
     multiple=True,
-    help="A choice that a task offers (see info TASK), e.g. decoder=dbn.",
+    help="Option of a task (see mirbench info TASK), e.g. decoder=dbn; may be repeated.",
 )
 @click.option(
     "--layers",
@@ -62,22 +68,29 @@ FAILED = 1
     show_default=True,
     help="Layers among which validation chooses; last is the same as --protocol last-layer.",
 )
-@click.option("--decoder", help="The same as --option decoder=...")
-@click.option("--data", "csv", type=NamedPath(), help="A CSV file that lists your own recordings.")
+@click.option("--decoder", help="Decoder of the task; same as --option decoder=VALUE.")
+@click.option("--data", "csv", type=NamedPath(), help="CSV file that lists your own recordings.")
 @click.option("--out", type=NamedPath(file_okay=False), default="results", show_default=True)
-@click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Windows in a batch.")
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the bootstrap.")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Number of windows in a batch."
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the bootstrap and of training subsets.")
 @precision_option
 @probe_options
-@click.option("--scheduler", metavar="ADDRESS|local:N", help="Work on a cluster of dask.distributed.")
-@click.option("--fresh", is_flag=True, help="Do again what is finished.")
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS|local:N",
+    help="Scheduler of dask.distributed on whose workers to run; local:N starts N workers.",
+)
+@click.option("--fresh", is_flag=True, help="Compute finished jobs again.")
 @click.option(
     "--store/--no-store",
     "keeps",
     default=True,
-    help="Whether features and finished jobs are kept for later runs; --no-store for recordings of people.",
+    help="Keep features and finished jobs for later runs, and predictions with results; --no-store for recordings of "
+    "people.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
+@click.option("--dry-run", is_flag=True, help="Print the jobs and exit without running them.")
 @size_option
 @trust_option
 @with_session("device", "home", "workers", "plugins")
@@ -99,7 +112,7 @@ def run_command(
 ) -> None:
     """Evaluate encoders on tasks: features, linear probe, metrics, records.
 
-    What is computed is kept: run again after an interruption, and it goes on.
+    Features and finished jobs are stored: the same command continues an interrupted run.
     """
     report_problems(session.plugins)
     if not (tasks or suites):

@@ -1,4 +1,4 @@
-"""The commands that look after stored features."""
+"""Commands that list, verify and remove stored features."""
 
 import sys
 from collections import defaultdict
@@ -33,17 +33,17 @@ def _store(session: Session) -> "FeatureStore":
 @store_group.command("ls")
 @with_session("home")
 def store_list(session: Session) -> None:
-    """List encoders, readouts and clips that are stored, and when they were used last."""
+    """List stored encoders and readouts, with clips, layers, size and time of last use."""
     from tabulate import tabulate
 
     from mirbench.features.shards import Shard
     from mirbench.features.store import readout_of
 
     store = _store(session)
-    found: dict[tuple[str, str], list[Shard]] = defaultdict(list)
+    shards_of: dict[tuple[str, str], list[Shard]] = defaultdict(list)
     for path, shard in store.shards():
         if isinstance(shard, Shard):
-            found[path.parents[1].name, path.parent.name].append(shard)
+            shards_of[path.parents[1].name, path.parent.name].append(shard)
     rows = [
         {
             "encoder": store.encoder(readout_of(fingerprint)),
@@ -54,7 +54,7 @@ def store_list(session: Session) -> None:
             "size": _size(sum(shard.n_bytes for shard in shards)),
             "used": datetime.fromtimestamp(max(shard.used for shard in shards)).strftime("%Y-%m-%d %H:%M"),
         }
-        for (fingerprint, folder), shards in found.items()
+        for (fingerprint, folder), shards in shards_of.items()
     ]
     rows.sort(key=lambda row: (row["encoder"], row["fingerprint"], row["readout"]))
     echo(tabulate(rows, headers="keys", disable_numparse=True) if rows else f"nothing in {store.folder}")
@@ -63,7 +63,7 @@ def store_list(session: Session) -> None:
 @store_group.command("du")
 @with_session("home")
 def store_usage(session: Session) -> None:
-    """Say how much of the disk the features of each encoder take, largest first."""
+    """Print the disk space that the features of each encoder take, largest first."""
     from mirbench.features.store import readout_of
 
     store = _store(session)
@@ -78,7 +78,7 @@ def store_usage(session: Session) -> None:
 @store_group.command("verify")
 @with_session("home")
 def store_verify(session: Session) -> None:
-    """Read everything, and name what is damaged; 'mirbench store gc' removes it."""
+    """Read all stored features and list damaged files; 'mirbench store gc' removes them."""
     n_files = n_damaged = 0
     for path, problem in _checked(_store(session)):
         n_files += 1
@@ -92,29 +92,34 @@ def store_verify(session: Session) -> None:
 
 @store_group.command("gc")
 @click.option(
-    "--limit", type=Number(min=0, max=MAX_GIB), metavar="GIB", help="Keep what was used last, up to this much."
+    "--limit",
+    type=Number(min=0, max=MAX_GIB),
+    metavar="GIB",
+    help="Size of the store to keep; the most recently used files stay.",
 )
 @with_session("home")
 def store_clear(limit: float | None, session: Session) -> None:
     """Remove damaged files and, beyond a limit, those that were used least recently.
 
-    What is removed is computed again when it is needed.
+    Removed features are computed again when a run needs them.
     """
     store = _store(session)
     damaged = [path for path, problem in _checked(store) if problem is not None]
     for path in damaged:
         store.drop(path)
     evicted = store.evict(limit * GIB) if limit is not None else []
-    echo(f"removed: {len(damaged)} damaged files, {len(evicted)} that were not used for long")
+    echo(f"removed: {len(damaged)} damaged files, {len(evicted)} least recently used files")
 
 
 @store_group.command("purge")
-@click.option("--dataset", "name", metavar="NAME", required=True, help="A data set, or a CSV file without its ending.")
+@click.option(
+    "--dataset", "name", metavar="NAME", required=True, help="Data set, or name of a CSV file without its suffix."
+)
 @with_session("home")
 def store_purge(name: str, session: Session) -> None:
-    """Remove all stored features and finished jobs of a data set, and what killed runs with --no-store have left.
+    """Remove all stored features and finished jobs of a data set, and remains of killed runs with --no-store.
 
-    Results, and the scores of single clips beside them, lie in the folders that 'mirbench run --out' named; they stay.
+    Results, scores of single clips and predictions lie in the folders that 'mirbench run --out' named; they stay.
     """
     from mirbench.features.shards import remove
     from mirbench.features.store import UNKEPT
@@ -129,21 +134,21 @@ def store_purge(name: str, session: Session) -> None:
 
 
 def _checked(store: "FeatureStore") -> "list[tuple[Path, str | None]]":
-    """Check every file; a reader needs a problem only."""
+    """Return each file of the store with its problem, or None."""
     from mirbench.features.shards import Shard
 
-    found: list[tuple[Path, str | None]] = []
+    checked: list[tuple[Path, str | None]] = []
     for path, shard in store.shards():
         if not isinstance(shard, Shard):
-            found.append((path, str(shard)))
+            checked.append((path, str(shard)))
             continue
         try:
-            found.append(
+            checked.append(
                 (path, None if shard.hash() == shard.sha256 else "its features are not those that were written")
             )
         except MirbenchError:
             continue  # another process removed it
-    return found
+    return checked
 
 
 def _size(n_bytes: int) -> str:

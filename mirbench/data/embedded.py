@@ -57,7 +57,7 @@ class Stored:
     path
         FLAC file.
     sha256
-        SHA-256 of the file's bytes in hexadecimal.
+        SHA-256 of the file's bytes in hexadecimal; empty where the clip has no audio, see `read_clips`.
     duration
         Length in seconds.
     labels
@@ -177,11 +177,62 @@ def read_manifest(manifest: Path, name: str) -> dict[str, Stored]:
     clips = _read(manifest)
     if clips is None:
         raise DatasetError(f"{manifest}: a damaged manifest; {command}, which makes {name} again")
+    return _as_stored(clips, manifest.parent, f"{manifest}; {command}")
+
+
+def _as_stored(clips: Mapping[str, dict[str, Any]], folder: Path, problem: str) -> dict[str, Stored]:
     stored = {
-        stem: Stored(manifest.parent / f"{stem}.flac", clip["sha256"], clip["duration"], clip["labels"])
+        stem: Stored(folder / f"{stem}.flac", clip["sha256"], clip["duration"], clip["labels"])
         for stem, clip in clips.items()
     }
-    return _Clips(stored, f"{manifest}; {command}")
+    return _Clips(stored, problem)
+
+
+def read_clips(
+    request: DatasetRequest,
+    manifest: Path,
+    name: str,
+    items: Mapping[str, T],
+    label: Callable[[T], tuple[float, Any]],
+) -> dict[str, Stored]:
+    """Return the clips of a data set, by stem; without audio where the request needs none and none is stored.
+
+    Labels that are computed for such a request are kept in an index beside the place of the manifest.
+
+    Parameters
+    ----------
+    request
+        Request to the data set.
+    manifest
+        Path of the manifest, see `manifest_path`.
+    name
+        Name of the data set, for error messages.
+    items
+        Descriptions of the clips, by the stem of their files.
+    label
+        Returns the duration in seconds and the labels of a clip from its description, as they will be when it is
+        rendered; must be picklable.
+
+    Raises
+    ------
+    MissingDataError
+        If audio is needed and the data set has not been rendered; the message states how to.
+    DatasetError
+        If the manifest is damaged. Looking up a stem that is not listed raises it, too.
+    """
+    if request.needs_audio or manifest.exists():
+        return read_manifest(manifest, name)
+    index = manifest.with_name(f"references-{request.size}.json")
+    clips = _read(index) if index.exists() else None
+    if clips is None:
+        clips = {}
+        with Progress(f"references of {name}", len(items)) as progress, process_pool(request.workers) as pool:
+            for stem, (duration, labels) in zip(items, pool.map(label, items.values(), chunksize=8), strict=True):
+                clips[stem] = {"sha256": "", "duration": duration, "labels": labels}
+                progress.advance(duration)
+        clips = json.loads(json.dumps(clips))  # as a manifest holds them
+        write_atomically(index, json.dumps({CHECKSUM: _checksum(clips), "clips": clips}, indent=1).encode())
+    return _as_stored(clips, manifest.parent, f"{index}; remove it")
 
 
 def make_one(stem: str, item: T, folder: Path, make: Callable[[T], Made]) -> float:

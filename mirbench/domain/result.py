@@ -108,10 +108,16 @@ class Result:
         where the record is of schema 1.
     code
         Hash of the source code that computed the value; empty where the record is of schema 1.
+    predictions
+        SHA-256 of the file of the estimates of all test clips, which the results of a job share; its first 16 digits
+        name the file. "left out: REASON" where there is none; empty before schema 3.
     schema
         Version of the record's fields.
     scores
         Scores of single clips, stored beside the record; None where the metric is restricted to one label.
+    estimates
+        Content of the file of predictions (see `mirbench.results.predictions`), stored beside the record; None where
+        it is left out, or the result was read from a record.
     """
 
     run: str
@@ -151,8 +157,10 @@ class Result:
     higher_is_better: bool = True
     references: str = ""
     code: str = ""
-    schema: int = 2
+    predictions: str = ""
+    schema: int = 3
     scores: ClipScores | None = field(default=None, compare=False, repr=False)
+    estimates: bytes | None = field(default=None, compare=False, repr=False)
 
     @property
     def rank_value(self) -> float:

@@ -281,6 +281,23 @@ class Task(ABC):
         """Tuned parameters of the decoder by name, for the record."""
         return {}
 
+    def restored(self, decoder: Mapping[str, Any]) -> "Task":
+        """Return this task with the decoder of a record, as `tuned` returned it; by default the task itself.
+
+        A task that overrides `tuned` overrides this, too: `mirbench verify` computes scores again without tuning.
+
+        Parameters
+        ----------
+        decoder
+            The property `decoder` of the tuned task, as JSON holds it.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            If these are not parameters of this task's decoder.
+        """
+        return self
+
     def confusion(self, references: Sequence[Any], estimates: Sequence[Any]) -> Confusion | None:
         """Return the confusion matrix, its labels in a meaningful order; None where the task has none.
 

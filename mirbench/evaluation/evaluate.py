@@ -87,8 +87,10 @@ class Evaluation:
 
     Attributes
     ----------
-    choices, decoders
-        One for each seed of the protocol.
+    choices, decoders, estimates
+        One for each seed of the protocol; the estimates are those of all test clips, as metrics get them.
+    clips
+        Ids of the test clips.
     constant
         Cross-entropy on validation of the frequencies of the training targets.
     ceiling
@@ -100,6 +102,8 @@ class Evaluation:
     scores: tuple[Score, ...]
     choices: tuple[Choice, ...]
     decoders: tuple[Mapping[str, Any], ...]
+    estimates: tuple[tuple[Any, ...], ...]
+    clips: tuple[str, ...]
     n_clips: dict[Split, int]
     n_groups: int
     seconds: dict[str, float]
@@ -144,7 +148,7 @@ def evaluate(features: StoredFeatures, task: Task, dataset: Dataset, fitting: Fi
     estimates = []
     for choice, own in zip(choices, tuned, strict=True):
         predictions = [predict(choice, clip) for clip in clips["test"]]
-        estimates.append([own.decode(each.logits, each.times, each.duration) for each in predictions])
+        estimates.append(tuple(own.decode(each.logits, each.times, each.duration) for each in predictions))
     scores = score(tuned, clips["test"], estimates, fitting.seed, fitting.workers)
     return Evaluation(
         scores=scores,
@@ -153,6 +157,8 @@ def evaluate(features: StoredFeatures, task: Task, dataset: Dataset, fitting: Fi
         ceiling=_ceiling(tuned[0], choices[0], clips["test"], fitting),
         constant=choices[0].constant,
         decoders=tuple(own.decoder for own in tuned),
+        estimates=tuple(estimates),
+        clips=tuple(clip.id for clip in clips["test"]),
         n_clips={split: len(members) for split, members in clips.items()},
         n_groups=len({clip.group for clip in clips["test"]}),
         seconds={"probe": fitted - started, "score": time.perf_counter() - fitted},

@@ -1,4 +1,4 @@
-"""Compute features: decode ahead in threads, encode, store behind; what is stored already is not computed again."""
+"""Compute features that are not stored yet: threads decode ahead of the encoder, and another one writes behind it."""
 
 import time
 from collections import deque
@@ -18,14 +18,14 @@ from mirbench.features.store import FeatureStore, Writer
 from mirbench.gate import Gate
 from mirbench.progress import Progress
 
-CLIPS_AHEAD = 4  # decoded and waiting, per worker
+CLIPS_AHEAD = 4  # clips per worker that are decoded and wait for the encoder
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 Wanted = Mapping[Region, frozenset[str]]
 Failures = dict[Region, AudioError]
-SECONDS_TO_TIME = 60.0  # of audio; less does not say how fast an encoder is
+SECONDS_TO_TIME = 60.0  # of audio; the speed is not reported for less, where start-up dominates
 
 
 @dataclass
@@ -35,9 +35,9 @@ class Extracted:
     Attributes
     ----------
     unread
-        The regions that could not be read; all others are in the store.
+        Regions that could not be read; all others are in the store.
     audio_seconds, seconds
-        Of audio that was encoded now, and how long everything took.
+        Duration of the audio that was encoded, and wall time of the extraction.
     """
 
     unread: Failures
@@ -45,7 +45,7 @@ class Extracted:
     seconds: float = 0.0
 
     def __iadd__(self, other: "Extracted") -> "Extracted":
-        """Add what another extraction did."""
+        """Add the outcome of another extraction."""
         self.unread.update(other.unread)
         self.audio_seconds += other.audio_seconds
         self.seconds += other.seconds
@@ -66,21 +66,29 @@ def extract(
     workers: int = 2,
     quiet: bool = False,
 ) -> Extracted:
-    """Compute and store the wanted readouts of every region.
+    """Compute and store the readouts of every region that are not stored yet.
 
     Parameters
     ----------
+    encoder
+        Encoder of the clips.
     wanted
-        The readouts that some probe will see.
+        Readouts that probes need, by region.
+    store
+        Feature store.
+    title
+        Title of the progress bar.
+    batch_size
+        Number of windows that a network encodes at a time.
     workers
-        Threads that decode; memory grows with them, not with the number of clips.
+        Number of decoding threads; memory grows with them, not with the number of clips.
     quiet
         If true, show no progress.
 
     Raises
     ------
     EncoderError
-        If the encoder returns what cannot be features of its clips (see `mirbench.gate`), or of too many or too few.
+        If the encoder returns invalid features (see `mirbench.gate`), or features of too many or too few clips.
     PluginError
         If the encoder tries to end the process.
     """
@@ -130,7 +138,7 @@ def _compute(
     batch_size: int,
     gate: Gate,
 ) -> None:
-    """Run decoder, encoder and writer side by side; each hands on in order."""
+    """Run decoder, encoder and writer in parallel; each keeps the order of the clips."""
     in_flight: deque[tuple[Region, int]] = deque()
 
     def decode(region: Region) -> tuple[int, object] | AudioError:
@@ -141,23 +149,23 @@ def _compute(
         return len(samples), gate.encode(encoder, samples) if encoder.is_parallel else samples
 
     def decoded() -> Iterator[Any]:
-        for region, found in _map_ahead(pool, decode, missing, CLIPS_AHEAD * pool._max_workers):
-            if isinstance(found, AudioError):
-                done.unread[region] = found
+        for region, outcome in _map_ahead(pool, decode, missing, CLIPS_AHEAD * pool._max_workers):
+            if isinstance(outcome, AudioError):
+                done.unread[region] = outcome
                 progress.advance(0.0)
             else:
-                n_samples, made = found
+                n_samples, samples_or_features = outcome
                 in_flight.append((region, n_samples))
-                yield made
+                yield samples_or_features
 
     writing: deque[Future[None]] = deque()
     with progress, shards, ThreadPoolExecutor(1) as writer, torch.inference_mode(), _threads(encoder.is_parallel):
         encoded = decoded() if encoder.is_parallel else gate.encode_all(encoder, decoded(), batch_size)
-        for found in encoded:
+        for returned in encoded:
             if not in_flight:
                 raise EncoderError("encode_all returned more features than it was given clips")
             region, n_samples = in_flight.popleft()
-            features = gate.admit(found, str(region), n_samples / encoder.sample_rate)
+            features = gate.admit(returned, str(region), n_samples / encoder.sample_rate)
             writing.append(writer.submit(_store, shards, missing[region], features, gate))
             while len(writing) > CLIPS_AHEAD:
                 writing.popleft().result()
@@ -171,7 +179,7 @@ def _compute(
 
 @contextmanager
 def _threads(is_parallel: bool) -> Iterator[None]:
-    """Leave one thread to torch in each worker where several encode."""
+    """Limit torch to one thread where several clips are encoded in parallel."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1 if is_parallel else n_threads)
     try:
@@ -183,7 +191,7 @@ def _threads(is_parallel: bool) -> Iterator[None]:
 def _map_ahead(
     pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], n_ahead: int
 ) -> Iterator[tuple[T, R]]:
-    """Map in threads, in order, with a bounded number of results waiting."""
+    """Map in threads, in order, with a bounded number of pending results."""
     waiting: deque[tuple[T, Future[R]]] = deque()
     for item in items:
         waiting.append((item, pool.submit(function, item)))

@@ -1,8 +1,8 @@
-"""Compare stored features with what the encoder computes now.
+"""Compare stored features with those that the encoder computes now.
 
-Features are found by the encoder's fingerprint, which is the plugin's promise: a template copied with its fingerprint,
-or code changed without a new one, would be scored by the features of other code. So a run that finds stored features
-encodes one clip again, the shortest, before it believes them.
+Features are found by the encoder's fingerprint, and only its plugin can keep that unique: an encoder that was copied
+with its fingerprint, or changed without a new one, would be scored by features of other code. A run that finds stored
+features therefore encodes one clip again, the shortest, and compares before it uses them.
 """
 
 from collections.abc import Iterable
@@ -27,24 +27,30 @@ TOLERANCE_OF_VARIANTS = 0.05  # bfloat16 has three decimal digits, and which way
 
 
 def require_same(encoder: Encoder, name: str, wanted: Wanted, store: FeatureStore, n_clips: int = 1) -> int:
-    """Encode stored clips again, the shortest first, and compare.
+    """Encode stored clips again, the shortest first, and compare the features.
 
     Parameters
     ----------
+    encoder
+        Encoder that is compared.
     name
-        Name of the encoder, for errors.
+        Name of the encoder, for error messages.
+    wanted
+        Readouts by region.
+    store
+        Feature store.
     n_clips
-        How many clips are compared at most.
+        Largest number of clips that are compared.
 
     Returns
     -------
     int
-        How many clips were compared; 0 if none of them is stored.
+        Number of clips that were compared; 0 if none of them is stored.
 
     Raises
     ------
     EncoderError
-        If what is stored is not what the encoder computes.
+        If stored features differ from those that the encoder computes.
     """
     if not store.folder_of(encoder.fingerprint).is_dir():
         return 0
@@ -66,7 +72,7 @@ def require_same(encoder: Encoder, name: str, wanted: Wanted, store: FeatureStor
 
 
 def length(region: Region) -> tuple[bool, float, str]:
-    """Return what regions are ordered by: duration, or size of the file where the region ends with it."""
+    """Return the sort key of a region: its duration, or the size of its file where the region ends with the file."""
     if region.duration is not None:
         return False, region.duration, str(region)
     try:
@@ -78,8 +84,8 @@ def length(region: Region) -> tuple[bool, float, str]:
 def _compare(encoder: Encoder, gate: Gate, region: Region, stored: Iterable[FeatureKey], store: FeatureStore) -> None:
     samples = audio.load(region.path, encoder.sample_rate, region.start, region.duration)
     with torch.inference_mode():
-        found = next(iter(gate.encode_all(encoder, [samples], 1)), None)
-    features = gate.admit(found, str(region), len(samples) / encoder.sample_rate)
+        encoded = next(iter(gate.encode_all(encoder, [samples], 1)), None)
+    features = gate.admit(encoded, str(region), len(samples) / encoder.sample_rate)
     tolerance = TOLERANCE_OF_VARIANTS if isinstance(encoder, Variant) else TOLERANCE
     for key in stored:
         before = np.stack([store.read(key, layer)[0] for layer in range(store.n_layers(key))])
@@ -104,17 +110,17 @@ def _relative_error(now: np.ndarray, before: np.ndarray) -> float:
 
 
 def require_own_fingerprint(fingerprint: str, name: str, known: dict[str, str]) -> None:
-    """Refuse an encoder whose fingerprint another encoder of the run has: it would get the other's features.
+    """Raise an error if another encoder of the run has the same fingerprint: both would share stored features.
 
     Parameters
     ----------
     known
-        Names of the encoders so far, by fingerprint; this one is added.
+        Names of earlier encoders by fingerprint; this one is added.
 
     Raises
     ------
     UsageError
-        If there is another one.
+        If another encoder has the fingerprint.
     """
     other = known.setdefault(fingerprint, name)
     if other != name:
@@ -125,14 +131,14 @@ def require_own_fingerprint(fingerprint: str, name: str, known: dict[str, str]) 
 
 
 def stored_somewhere(plugins: Plugins, home: Path, n_clips: int = 3) -> list[Region]:
-    """List a few short clips of every data set on this machine: features of some of them may be stored."""
-    found: list[Region] = []
+    """Return a few short clips of every data set on this machine, of which features may be stored."""
+    regions: list[Region] = []
     for spec in plugins.datasets.specs():
         for size in spec.sizes:
             request = DatasetRequest(task=spec.tasks[0], size=size, home=home)
             try:
                 clips = spec.load(request).clips("test")
             except MirbenchError:
-                continue  # not here
-            found += sorted({Region.of(clip) for clip in clips}, key=length)[:n_clips]
-    return found
+                continue  # not on this machine
+            regions += sorted({Region.of(clip) for clip in clips}, key=length)[:n_clips]
+    return regions

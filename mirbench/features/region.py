@@ -1,4 +1,4 @@
-"""Regions of audio, and the names under which their features are stored."""
+"""Regions of audio, and the keys under which their features are stored."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,16 +11,18 @@ from mirbench.files import content_hash
 
 @dataclass(frozen=True)
 class FeatureKey:
-    """All that features depend on.
+    """Key of stored features: everything on which they depend.
 
     Attributes
     ----------
     fingerprint
-        Of the encoder.
+        Fingerprint of the encoder.
     audio
-        Hash of the file's bytes.
+        SHA-256 of the file's bytes.
     start, duration
-        Of the region, in seconds; None means to the end.
+        Region in seconds; a duration of None extends to the end of the file.
+    readout
+        Name of the readout.
     """
 
     fingerprint: str
@@ -37,7 +39,17 @@ class FeatureKey:
 
 @dataclass(frozen=True)
 class Region:
-    """A stretch of audio, whatever the data sets and tasks that use it."""
+    """A region of an audio file, independent of data sets and tasks.
+
+    Attributes
+    ----------
+    path
+        Audio file.
+    start, duration
+        Region in seconds; a duration of None extends to the end of the file.
+    sha256
+        Expected SHA-256 of the file; None where the data set does not state it.
+    """
 
     path: Path
     start: float
@@ -46,7 +58,7 @@ class Region:
 
     @classmethod
     def of(cls, clip: Clip) -> "Region":
-        """The audio of a clip."""
+        """Return the region of a clip."""
         return cls(clip.path, clip.start, clip.duration, clip.sha256)
 
     def __str__(self) -> str:
@@ -58,20 +70,20 @@ class Region:
         Raises
         ------
         AudioError
-            If the file is missing, or is not the one that its data set means.
+            If the file is missing, or differs from the one that the data set describes.
         """
         try:
-            found = content_hash(self.path)
+            sha256 = content_hash(self.path)
         except OSError as error:
             raise AudioError(f"{self.path}: {error.strerror}") from error
-        if self.sha256 not in (None, found):
+        if self.sha256 not in (None, sha256):
             raise AudioError(
-                f"{self.path}: its content has changed (SHA-256 {found[:12]}, expected {self.sha256[:12]})"
+                f"{self.path}: its content has changed (SHA-256 {sha256[:12]}, expected {self.sha256[:12]})"
             )
-        return FeatureKey(encoder.fingerprint, found, self.start, self.duration, readout)
+        return FeatureKey(encoder.fingerprint, sha256, self.start, self.duration, readout)
 
     def name(self) -> str | None:
-        """Return the name of this region in the store, whatever the encoder; None if the file cannot be read."""
+        """Return the name of this region in the store, the same for all encoders; None if the file cannot be read."""
         try:
             return FeatureKey("", content_hash(self.path), self.start, self.duration, "").clip
         except OSError:

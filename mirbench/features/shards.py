@@ -31,7 +31,15 @@ MAPPED_FILES = 4096  # files that stay mapped into memory
 
 @dataclass(frozen=True)
 class Place:
-    """The rows of a clip in a file, and the checksum of its rows in each tensor."""
+    """Rows of a clip in a file.
+
+    Attributes
+    ----------
+    first, last
+        First row, and the row after the last.
+    checksums
+        CRC-32 of these rows in each tensor, by its name.
+    """
 
     first: int
     last: int
@@ -44,16 +52,22 @@ class Shard:
 
     Attributes
     ----------
+    path
+        The file.
     clips
-        Place of each clip, by the hash of its region of audio.
+        Rows of each clip, by the hash of its region of audio.
     sha256
         SHA-256 of all tensors together.
+    n_layers
+        Number of layers.
     tensors
-        Type, shape and offset in the file, by name: one for each layer, and `times` for frames.
+        Type, shape and offset in the file, by name: one tensor for each layer, and `times` for frames.
+    n_bytes
+        Size of the file.
     used
         Time of the last use, in seconds since the epoch.
     inode
-        Tells a file from another one that was written under the same name later.
+        Distinguishes the file from one that is later written under the same name.
     """
 
     path: Path
@@ -67,16 +81,16 @@ class Shard:
 
     @property
     def has_times(self) -> bool:
-        """Whether the file holds frames, each at its time."""
+        """Whether the file holds frames with their times."""
         return "times" in self.tensors
 
     def rows(self, clip: str, name: str, *, verify: bool) -> np.ndarray:
-        """Map the rows of a clip in a tensor into memory.
+        """Return the rows of a clip in a tensor, mapped into memory.
 
         Raises
         ------
         DamagedFeaturesError
-            If they are not the rows that were written.
+            If their checksum is wrong.
         """
         place = self.clips[clip]
         kind, shape, offset = self.tensors[name]
@@ -91,7 +105,7 @@ class Shard:
         return rows
 
     def hash(self) -> str:
-        """Return the SHA-256 of the tensors in the file; this does not count as use."""
+        """Return the SHA-256 of the tensors in the file, without updating the time of last use."""
         start = min(offset for _, _, offset in self.tensors.values())
         try:
             with self.path.open("rb") as file:
@@ -114,12 +128,12 @@ def _mapped(path: Path, inode: int) -> memoryview:
 
 
 def read_shard(path: Path) -> Shard:
-    """Read a file's header.
+    """Return the header of a file.
 
     Raises
     ------
     ValueError
-        If the file is not whole, cannot be read, or is no file of features.
+        If the file is incomplete, cannot be read, or is not a file of features.
     """
     try:
         status = path.stat()
@@ -159,7 +173,7 @@ def read_shard(path: Path) -> Shard:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder that lies in its place."""
+    """Remove a file, or a folder of the same name."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -182,14 +196,16 @@ def fits_half(values: np.ndarray) -> bool:
 def write_shard(
     folder: Path, clips: Sequence[tuple[str, np.ndarray, np.ndarray]], dtype: type[np.floating] = np.float32
 ) -> None:
-    """Write the features of clips that have as many layers and dimensions into one file.
+    """Write the features of clips with equal numbers of layers and dimensions into one file.
 
     Parameters
     ----------
+    folder
+        Folder of the file.
     dtype
         Type of the values in the file.
     clips
-        Name, values [layer, (time,) dim] and frame times of each.
+        Name, values [layer, (time,) dim] and frame times in seconds of each clip.
     """
     has_frames = clips[0][1].ndim == 3
     rows = [values if has_frames else values[:, None] for _, values, _ in clips]

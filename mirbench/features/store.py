@@ -1,8 +1,7 @@
-"""Keep features on disk, found by what they were computed from.
+"""Store features on disk, addressed by everything on which they depend.
 
-Features of many clips lie in one file, layer by layer, so that a layer of all of them is read in one go, by mapping it
-into memory (see `mirbench.features.shards`). Whatever is read for the first time in a process is compared with its
-checksum.
+A file holds the features of many clips, layer by layer, so that one layer of all clips is mapped into memory at once
+(see `mirbench.features.shards`). A process compares what it reads with its checksum when it first reads it.
 """
 
 import json
@@ -25,20 +24,20 @@ from mirbench.features.region import FeatureKey
 from mirbench.features.shards import Shard, fits_half, read_shard, remove, write_shard
 from mirbench.files import sweep, write_atomically
 
-SHARD_BYTES = 64 * 2**20  # of features that wait to be written
-SHARD_SECONDS = 10.0  # for which they wait at most: what a kill can cost
+SHARD_BYTES = 64 * 2**20  # of pending features, after which they are written
+SHARD_SECONDS = 10.0  # after which pending features are written: the most that a killed process loses
 ABOUT = "about.json"
-CLIPS = "clips of data sets"  # the folder of lists of clips by data set
-UNKEPT = "unkept-"  # beginning of the names of folders for features that are not kept
+CLIPS = "clips of data sets"  # folder of lists of clips by data set
+UNKEPT = "unkept-"  # prefix of temporary folders of runs that keep no features
 
 
 class FeatureStore:
-    """Files of features, in a folder for each encoder and readout.
+    """Feature store: a folder of files for each encoder and readout.
 
     Parameters
     ----------
     folder
-        Several processes may use one at a time, on a network file system too.
+        Folder of the store. Several processes may use it at once, also on a network file system.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -53,16 +52,16 @@ class FeatureStore:
         return self._find(key) is not None
 
     def n_layers(self, key: FeatureKey) -> int:
-        """Count the layers without reading them."""
+        """Return the number of layers of stored features, without reading them."""
         return self._shard(key).n_layers
 
     def read(self, key: FeatureKey, layer: int) -> tuple[Float[np.ndarray, "*time dim"], Float64[np.ndarray, "time"]]:
-        """Read one layer, and the frame times of the clip (none for a readout that is not frames); both read-only.
+        """Return one layer and the frame times in seconds (empty for other readouts than frames); both read-only.
 
         Raises
         ------
         DamagedFeaturesError
-            If they are not what was written.
+            If their checksum is wrong.
         """
         shard = self._shard(key)
         rows = self._rows(shard, key.clip, str(layer))
@@ -71,21 +70,21 @@ class FeatureStore:
         return rows, self._rows(shard, key.clip, "times")
 
     def _rows(self, shard: Shard, clip: str, tensor: str) -> np.ndarray:
-        """Read the rows of a clip; compare them with their checksum the first time."""
+        """Return the rows of a clip; their checksum is verified at the first access."""
         name = shard.path, shard.inode, clip, tensor
         rows = shard.rows(clip, tensor, verify=name not in self._verified)
         self._verified.add(name)
         return rows
 
     def writer(self, fingerprint: str, encoder: str) -> "Writer":
-        """Return a writer of an encoder's features."""
+        """Return a writer of features of one encoder."""
         about = self.folder_of(fingerprint) / ABOUT
         if not about.exists():
             write_atomically(about, json.dumps({"encoder": encoder}).encode())
         return Writer(self)
 
     def shards(self) -> Iterator[tuple[Path, Shard | ValueError]]:
-        """Go through all files, whole or not."""
+        """Yield every file with its header, or with the error of a damaged one."""
         for path in sorted(self.folder.glob("*/*/*.safetensors")):
             try:
                 yield path, read_shard(path)
@@ -95,19 +94,26 @@ class FeatureStore:
                 continue  # another process removed it
 
     def encoder(self, fingerprint: str) -> str:
-        """Name the encoder under whose name features were first written."""
+        """Return the name of the encoder that first stored features under a fingerprint."""
         try:
             return str(json.loads((self.folder_of(fingerprint) / ABOUT).read_text())["encoder"])
         except (OSError, ValueError, KeyError, TypeError):
             return "unknown"
 
     def evict(self, limit: float, keep: Collection[str] = ()) -> list[Path]:
-        """Remove files, the least recently used first, until the store takes no more than a number of bytes.
+        """Remove the least recently used files until the size of the store is within a limit.
 
         Parameters
         ----------
+        limit
+            Size in bytes.
         keep
-            Fingerprints that are in use.
+            Fingerprints of encoders in use, whose files stay.
+
+        Returns
+        -------
+        list of Path
+            Files that were removed.
 
         Raises
         ------
@@ -117,13 +123,13 @@ class FeatureStore:
         if not 0 <= limit < math.inf:
             raise UsageError(f"limit of the store: {limit} bytes; expected a finite number of at least 0")
         folders = {folder_name(fingerprint) for fingerprint in keep}
-        found = []
+        files = []
         for path in self.folder.glob("*/*/*.safetensors"):
             with suppress(FileNotFoundError):
                 status = path.stat()
-                found.append((status.st_mtime, status.st_size, path))
-        total, removed = sum(size for _, size, _ in found), []
-        for _, size, path in sorted(found):
+                files.append((status.st_mtime, status.st_size, path))
+        total, removed = sum(size for _, size, _ in files), []
+        for _, size, path in sorted(files):
             if total <= limit:
                 break
             if path.parents[1].name in folders:
@@ -135,14 +141,14 @@ class FeatureStore:
         return removed
 
     def note(self, dataset: str, clips: Collection[str]) -> None:
-        """Remember which clips a data set has, before any of their features are stored (see `purge`)."""
+        """Record the clips of a data set, before any of their features are stored (see `purge`)."""
         path = self._clips_of(dataset)
         known = _read_names(path)
         if not known.issuperset(clips):
             write_atomically(path, json.dumps(sorted(known.union(clips))).encode())
 
     def purge(self, dataset: str) -> int:
-        """Remove every file that holds features of a data set's clips, whatever they were computed for.
+        """Remove every file that holds features of a clip of a data set, for whichever run they were computed.
 
         Returns
         -------
@@ -162,17 +168,17 @@ class FeatureStore:
         return self.folder / CLIPS / f"{folder_name(dataset)}.json"
 
     def drop(self, path: Path) -> None:
-        """Remove a file; its features are computed again when they are needed."""
+        """Remove a file; its features are computed again when a run needs them."""
         remove(path)
         self._forget()
 
     def discard(self, error: DamagedFeaturesError) -> None:
-        """Remove a file that turned out to be damaged, and report it."""
+        """Remove a damaged file, and report it."""
         print(f"mirbench: {str(error).partition(';')[0]}; they are computed again", file=sys.stderr)
         self.drop(error.path)
 
     def folder_of(self, fingerprint: str) -> Path:
-        """Return the folder of an encoder's features."""
+        """Return the folder of features of one encoder."""
         return self.folder / folder_name(fingerprint)
 
     def _forget(self) -> None:
@@ -197,12 +203,12 @@ class FeatureStore:
             return known.get(key.clip)
 
     def _look(self, folder: Path, known: dict[str, Shard]) -> None:
-        """Read the headers of files that were not there before."""
+        """Read the headers of new files."""
         try:
             changed = folder.stat().st_mtime_ns
         except FileNotFoundError:
             return
-        before, names = self._seen.get(folder, (0, set()))  # of files that were looked at
+        before, names = self._seen.get(folder, (0, set()))  # names of files whose headers were read
         if changed == before:
             return
         for path in sorted(folder.glob("*.safetensors")):
@@ -227,7 +233,7 @@ def _read_names(path: Path) -> set[str]:
 
 
 def folder_name(text: str) -> str:
-    """Return a folder's name for a readout or a fingerprint, whatever characters it has: never a path.
+    """Return the folder name of a readout or a fingerprint, with all characters quoted that could form a path.
 
     Raises
     ------
@@ -240,13 +246,13 @@ def folder_name(text: str) -> str:
 
 
 def readout_of(folder: str) -> str:
-    """Undo `folder_name`."""
+    """Return the readout or fingerprint of a folder name: the inverse of `folder_name`."""
     return unquote(folder)
 
 
 @contextmanager
 def features_of(home: Path, *, keeps: bool) -> Iterator[FeatureStore]:
-    """Open the feature store in a home folder, or one that is removed at the end, where nothing is to be kept."""
+    """Open the feature store of a home folder, or a temporary one if features are not kept."""
     if keeps:
         yield FeatureStore(home / "features")
         return
@@ -256,7 +262,7 @@ def features_of(home: Path, *, keeps: bool) -> Iterator[FeatureStore]:
 
 
 class Writer:
-    """Collects features and writes them, many clips in a file; a context manager that writes the rest at its end."""
+    """Collects features and writes many clips into a file; as a context manager, writes pending features on exit."""
 
     def __init__(self, store: FeatureStore) -> None:
         self._store = store
@@ -274,7 +280,7 @@ class Writer:
     def add(
         self, key: FeatureKey, values: Float32[np.ndarray, "layer ... dim"], times: Float64[np.ndarray, "time"]
     ) -> None:
-        """Take one readout of one clip; `times` belong to its frames."""
+        """Add one readout of one clip, with its frame times in seconds."""
         if not self._waiting:
             self._since = time.monotonic()
         self._waiting.setdefault((key.fingerprint, key.readout), []).append((key.clip, values, times))
@@ -283,7 +289,7 @@ class Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write pending features."""
         for (fingerprint, readout), clips in self._waiting.items():
             folder = self._store.folder / folder_name(fingerprint) / folder_name(readout)
             alike: dict[tuple[int, ...], list[tuple[str, np.ndarray, np.ndarray]]] = {}

@@ -12,31 +12,31 @@ from mirbench.features.store import FeatureStore
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """Features of an encoder in a store: all that probes need to know of either.
+    """Stored features of one encoder: the interface that probes use.
 
     Attributes
     ----------
     store
-        The store that holds them.
+        Feature store.
     encoder
-        The encoder that computed them; it is not called.
+        Encoder that computed the features; it is not called.
     """
 
     store: FeatureStore
     encoder: Encoder
 
     def readouts(self, scope: Scope) -> tuple[str, ...]:
-        """Return the readouts that a task of a scope may choose from."""
+        """Return the readouts among which a task of this scope chooses on validation."""
         return self.encoder.readouts(scope)
 
     def n_layers(self, clip: Clip, readout: str) -> int:
-        """Return the number of layers of a readout, as stored for a clip."""
+        """Return the number of layers of a readout, as stored for one clip."""
         return self.store.n_layers(Region.of(clip).key(self.encoder, readout))
 
     def read(
         self, clip: Clip, readout: str, layer: int
     ) -> tuple[Float[np.ndarray, "*time dim"], Float64[np.ndarray, "time"]]:
-        """Read one layer of a readout of a clip, and the times of its frames (none for readouts of whole clips).
+        """Return one layer of a readout of a clip, and its frame times in seconds (empty for readouts of clips).
 
         Frames that lose next to nothing in half precision are stored, and returned, in it (see
         `mirbench.features.shards.fits_half`).
@@ -44,8 +44,8 @@ class StoredFeatures:
         Raises
         ------
         DamagedFeaturesError
-            If what is stored is not what was written.
+            If the stored features are damaged.
         MirbenchError
-            If nothing is stored.
+            If there are no stored features of the clip.
         """
         return self.store.read(Region.of(clip).key(self.encoder, readout), layer)

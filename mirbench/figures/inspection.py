@@ -21,10 +21,10 @@ from mirbench.figures.plots import COLOURS, draw_spectrogram
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MAX_BINS = 400  # of a self-similarity matrix; longer files are averaged down to that
+MAX_BINS = 400  # of a self-similarity matrix; frames of longer files are averaged
 ONSET_WINDOW = 0.05  # seconds; mir_eval.onset's default
-CLOSEST = 0.05  # seconds between two peaks of attention
-DEVIATIONS = 1.0  # above the mean, from where on a maximum is a peak; nothing is tuned on the file
+CLOSEST = 0.05  # smallest distance of two peaks of attention in seconds
+DEVIATIONS = 1.0  # standard deviations above the mean from which a maximum is a peak; not tuned on the file
 Events = Float64[np.ndarray, "_event"]
 
 
@@ -34,12 +34,16 @@ class Inspection:
 
     Attributes
     ----------
+    encoder
+        Name of the encoder.
     similarity
-        Cosine similarity of moments, after the mean over the file is taken off.
+        Cosine similarity of averaged frames, after the mean over the file is subtracted.
     bins
-        Where moments begin, and the end, in seconds.
-    attention, times
-        Received by each frame; None where the encoder has no attention.
+        Start of each averaged frame, and the end of the last, in seconds.
+    attention
+        Attention that each frame receives; None where the encoder has none.
+    times
+        Times of `attention`, or of the frames where there is none, in seconds.
     """
 
     encoder: str
@@ -50,7 +54,17 @@ class Inspection:
 
 
 def inspect(encoder: Encoder, name: str, samples: Audio) -> Inspection:
-    """Encode a file and compare its moments."""
+    """Encode a file, and compute the self-similarity of its frames.
+
+    Parameters
+    ----------
+    encoder
+        The encoder.
+    name
+        Name of the encoder.
+    samples
+        Audio of the file, at the encoder's sample rate.
+    """
     with torch.inference_mode():
         features = encoder.encode(samples)
         attending = encoder.attention()
@@ -72,7 +86,7 @@ def inspect(encoder: Encoder, name: str, samples: Audio) -> Inspection:
 
 
 def read_times(path: Path) -> Events:
-    """Read a time in seconds from the beginning of each line.
+    """Return the times in seconds at the beginning of each line.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Figures of what a probe does: confusions, calibration, labels by frequency, one clip over time, layers."""
+"""Figures of a probe: confusions, calibration, scores of labels by frequency, one clip over time, and layers."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours (2008), which colour-blind readers can tell apart
+# Palette of Okabe and Ito (2008), which colour-blind readers can distinguish
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#808080")
 N_BINS = 15
 HIGHEST_SHOWN = 8000.0  # Hz
@@ -37,7 +37,7 @@ def confusion(answers: Answers, clip: str | None = None) -> "Figure":
     Raises
     ------
     UsageError
-        If the task has no confusions to show.
+        If the task has no confusion matrix.
     """
     found = answers.task.confusion([clip.reference for clip in answers.clips], answers.estimates)
     if found is None:
@@ -62,8 +62,8 @@ def confusion(answers: Answers, clip: str | None = None) -> "Figure":
 def calibration(answers: Answers, clip: str | None = None) -> "Figure":
     """Draw the probe's accuracy against its confidence, with the expected calibration error (ECE).
 
-    Of multiclass tasks the likeliest class counts, of multilabel ones every label; frames count one by one. ECE as in
-    Guo et al., On Calibration of Modern Neural Networks, ICML 2017, with 15 bins of equal width.
+    A multiclass task contributes the most probable class, a multilabel task every label, and each frame counts. ECE as
+    in Guo et al., On Calibration of Modern Neural Networks, ICML 2017, with 15 bins of equal width.
     """
     sure, right = _certainty(answers)
     places = np.minimum((sure * N_BINS).astype(int), N_BINS - 1)
@@ -75,12 +75,10 @@ def calibration(answers: Answers, clip: str | None = None) -> "Figure":
     figure, (above, below) = _figure(5.5, 6.5, n_rows=2)
     above.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfect")
     above.plot(mean_sure, mean_right, "o-", color=COLOURS[0], label=answers.record.encoder)
-    above.set(
-        ylabel="how often it is right", title=f"{_title(answers.record)}\nECE {error:.3f}", xlim=(0, 1), ylim=(0, 1)
-    )
+    above.set(ylabel="accuracy", title=f"{_title(answers.record)}\nECE {error:.3f}", xlim=(0, 1), ylim=(0, 1))
     above.legend()
     below.bar((np.arange(N_BINS) + 0.5) / N_BINS, counts, width=0.9 / N_BINS, color=COLOURS[0])
-    below.set(xlabel="how sure the probe is", ylabel="answers", xlim=(0, 1))
+    below.set(xlabel="confidence of the probe", ylabel="predictions", xlim=(0, 1))
     return figure
 
 
@@ -106,7 +104,7 @@ def labels(answers: Answers, clip: str | None = None) -> "Figure":
     Raises
     ------
     UsageError
-        If the task has no labels of clips.
+        If the references are not label vectors of clips.
     """
     from sklearn.metrics import f1_score
 
@@ -145,7 +143,7 @@ def timeline(answers: Answers, clip: str | None = None) -> "Figure":
 
 
 def draw_spectrogram(axes: "Axes", samples: Audio, sample_rate: int) -> None:
-    """Draw levels in decibels, the lowest 80 below the highest."""
+    """Draw a spectrogram in decibels, with a range of 80 dB."""
     with np.errstate(divide="ignore"):  # silence
         power, _, _, image = axes.specgram(samples, NFFT=2048, noverlap=1536, Fs=sample_rate, cmap="cividis")
     highest = 10 * float(np.log10(power.max() + 1e-30))
@@ -159,7 +157,7 @@ def _names(vocabulary: Sequence[str], annotations: Sequence[Any]) -> list[str]:
 
 
 def _draw_annotation(axes: "Axes", what: Any, duration: float, names: Sequence[str], vocabulary: Sequence[str]) -> None:
-    """Draw events as lines, intervals as bars, and what holds for the whole clip as text."""
+    """Draw events as lines, intervals as bars, and labels of the whole clip as text."""
     axes.set_yticks([])
     if isinstance(what, LabelledIntervals) and (what.intervals[1:, 0] >= what.intervals[:-1, 1] - 1e-6).all():
         for (start, end), label in zip(what.intervals, what.labels, strict=True):
@@ -181,7 +179,7 @@ def _draw_annotation(axes: "Axes", what: Any, duration: float, names: Sequence[s
 
 
 def layers(results: Sequence[Result]) -> "Figure":
-    """Draw validation's cross-entropy of every layer, at its best strength, one panel a task.
+    """Draw the validation cross-entropy of every layer at its best strength, one panel for each task.
 
     Raises
     ------

@@ -1,7 +1,8 @@
-"""Probes that are trained by gradient descent: many at once, as one batched network.
+"""Probes that are trained by gradient descent, many of them at once as one batched network.
 
-Learning rates, initialisations and seeds are cells of one network: their weights lie side by side in one tensor, each
-cell sees batches in its seed's order, and each keeps the weights with the lowest cross-entropy on validation.
+The networks of a grid of learning rates, initialisations and seeds are its cells: their weights are stacked in one
+tensor. Each cell draws batches in the order of its seed, and keeps the weights with the lowest cross-entropy on the
+validation split.
 """
 
 import itertools
@@ -15,9 +16,9 @@ from jaxtyping import Float32, Int64
 from mirbench.probes.linear import Examples, Features, Probe
 from mirbench.probes.objectives import Objective
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam, torch's
-NORM_MOMENTUM, NORM_EPSILON = 0.1, 1e-5  # of batch normalisation, torch's
-ROWS_AT_ONCE = 8192
+BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam; torch's defaults
+NORM_MOMENTUM, NORM_EPSILON = 0.1, 1e-5  # of batch normalisation; torch's defaults
+ROWS_AT_ONCE = 8192  # of validation; bounds memory
 PerCell = Float32[torch.Tensor, "cell"]
 Values = Float32[torch.Tensor, "cell row _dim"]
 
@@ -28,16 +29,23 @@ class Recipe:
 
     Attributes
     ----------
-    n_epochs, n_steps
-        At most so many epochs; None for steps: all rows make an epoch.
+    n_epochs
+        Largest number of epochs.
+    n_steps
+        Number of steps in an epoch; None for as many as it takes to use all rows.
+    batch_size
+        Number of rows in a batch.
+    dropout
+        Share of activations that are set to 0 in training.
     check_every
-        In epochs: how often validation is asked.
+        Number of epochs between evaluations on the validation split.
     patience
-        Checks without a better cross-entropy, after which a network is not trained further; None: never.
+        Number of evaluations without a lower cross-entropy after which training stops; None for no early stopping.
     plateau
-        Checks without a better one, after which its learning rate is halved; None: never.
+        Number of evaluations without a lower cross-entropy after which the learning rate is halved; None for a constant
+        learning rate.
     normalise
-        Batch normalisation before each activation.
+        Whether batch normalisation precedes each activation.
     """
 
     n_epochs: int
@@ -52,7 +60,19 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Cell:
-    """One network of a grid; its initial weights are "uniform" or "normal" (Glorot), or by torch's "default"."""
+    """One network of a grid.
+
+    Attributes
+    ----------
+    seed
+        Seed of initial weights and of batches.
+    learning_rate
+        Learning rate of Adam.
+    hidden
+        Sizes of hidden layers.
+    initial
+        Initial weights: "uniform" or "normal" (both Glorot), or "default" (torch's).
+    """
 
     seed: int
     learning_rate: float
@@ -62,12 +82,18 @@ class Cell:
 
 @dataclass(frozen=True)
 class NetworkProbe(Probe):
-    """Linear maps with rectifiers between them."""
+    """A multilayer perceptron: linear maps with rectifiers between them.
+
+    Attributes
+    ----------
+    maps
+        Weight and bias of each map.
+    """
 
     maps: tuple[tuple[Float32[np.ndarray, "_in _out"], Float32[np.ndarray, "_out"]], ...]
 
     def logits(self, features: Features) -> Float32[np.ndarray, "*row label"]:
-        """Apply the maps."""
+        """Return the output of the network for each row."""
         values = features
         for i, (weight, bias) in enumerate(self.maps):
             values = (np.maximum(values, 0) if i else values) @ weight + bias
@@ -83,9 +109,27 @@ def train(
     n_labels: int,
     device: str = "cpu",
 ) -> list[tuple[float, NetworkProbe]]:
-    """Train cells of one architecture together; gives each one's lowest cross-entropy and the probe that has it.
+    """Train cells of one architecture together; all rows are held in memory.
 
-    All rows are held in memory.
+    Parameters
+    ----------
+    cells
+        Networks to train; all have the same hidden layers.
+    recipe
+        How they are trained.
+    examples, valid
+        Rows of the training and of the validation split.
+    objective
+        Loss and layout of the targets.
+    n_labels
+        Size of the vocabulary.
+    device
+        "cpu" or "cuda".
+
+    Returns
+    -------
+    list of tuple
+        Lowest validation cross-entropy of each cell, and the probe that has it.
     """
     rows, target = _loaded(examples, objective, device)
     valid_rows, valid_target = _loaded(valid, objective, device)
@@ -100,11 +144,11 @@ def train(
             network.learn(rows[chosen.to(device)], target[chosen.to(device)], objective, rates)
         if epoch % recipe.check_every:
             continue
-        found = network.folded()
-        loss = _cross_entropy(found, valid_rows, valid_target, objective)
+        current = network.folded()
+        loss = _cross_entropy(current, valid_rows, valid_target, objective)
         is_better = loss < lowest
         lowest = torch.where(is_better, loss, lowest)
-        for kept, new in zip(best, found, strict=True):
+        for kept, new in zip(best, current, strict=True):
             for old_part, new_part in zip(kept, new, strict=True):
                 old_part[is_better] = new_part[is_better]
         worse = torch.where(is_better, 0, worse + 1)
@@ -124,7 +168,7 @@ def _loaded(examples: Examples, objective: Objective, device: str) -> tuple[torc
 
 
 def _batches(orders: Sequence[torch.Generator], n_rows: int, recipe: Recipe) -> list[Int64[torch.Tensor, "cell _"]]:
-    """Draw an epoch's batches, without a row twice before all were seen."""
+    """Return the batches of an epoch; no row is drawn twice before all have been drawn once."""
     n_steps = recipe.n_steps if recipe.n_steps is not None else -(-n_rows // recipe.batch_size)
     needed = n_rows if recipe.n_steps is None else n_steps * recipe.batch_size
     drawn = [
@@ -151,7 +195,7 @@ def _cross_entropy(maps: Maps, rows: torch.Tensor, target: torch.Tensor, objecti
 
 
 class _Network:
-    """The weights of all cells, and Adam's averages of their gradients."""
+    """Weights of all cells, and Adam's running averages of their gradients."""
 
     def __init__(self, cells: Sequence[Cell], recipe: Recipe, n_dims: int, n_labels: int, device: str) -> None:
         self._recipe = recipe
@@ -171,7 +215,7 @@ class _Network:
         self._n_steps = 0
 
     def learn(self, rows: Values, target: torch.Tensor, objective: Objective, rates: PerCell) -> None:
-        """Take one step of Adam."""
+        """Update the weights by one step of Adam."""
         loss = objective.losses(self._forward(rows), target).mean(dim=1).sum()
         gradients = torch.autograd.grad(loss, self._parameters)
         self._n_steps += 1
@@ -202,7 +246,7 @@ class _Network:
 
     @torch.no_grad()
     def folded(self) -> Maps:
-        """Copy the maps, with normalisation folded into them."""
+        """Return a copy of the maps, with batch normalisation folded into them."""
         maps = []
         for i, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
             if self._gains and i < len(self._gains):
@@ -219,7 +263,7 @@ def _initial(cell: Cell, sizes: Sequence[int]) -> tuple[list[torch.Tensor], list
     weights, biases = [], []
     for i, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
         weight, bias = torch.empty(n_in, n_out), torch.empty(1, n_out)
-        gain = torch.nn.init.calculate_gain("relu" if i else "linear")  # by what comes before the map
+        gain = torch.nn.init.calculate_gain("relu" if i else "linear")  # of the activation before the map
         if cell.initial == "uniform":
             torch.nn.init.xavier_uniform_(weight, gain, generator=random)
         elif cell.initial == "normal":

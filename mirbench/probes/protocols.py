@@ -1,7 +1,7 @@
-"""Protocols by name: how a probe is fitted to training rows and chosen on validation rows.
+"""Protocols by name: how probes are fitted to training rows, and how one is chosen on validation rows.
 
-`convex` is the standard one; the others are there to be compared with tables that others have published. A leaderboard
-never puts two of them into one column.
+`convex` is the standard protocol; the others serve comparisons with published tables. Results of different protocols
+never share a column of a leaderboard.
 """
 
 import itertools
@@ -22,12 +22,12 @@ from mirbench.probes.objectives import Objective
 from mirbench.probes.rows import inverse_deviations
 
 LAST_LAYER = "last-layer"
-PATIENCE = 2  # strengths in a row that are worse on validation, after which no weaker regularisation is tried
+PATIENCE = 2  # consecutive strengths that are worse on validation, after which no weaker regularisation is tried
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Rows to learn from and to choose on."""
+    """Training and validation rows of one readout and layer, with all that probes depend on."""
 
     train: Examples
     valid: Examples
@@ -39,16 +39,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A probe that validation may choose.
+    """A fitted probe, among which validation chooses.
 
     Attributes
     ----------
     setting
-        What tells it from the others: its strength, its learning rate.
+        Hyperparameter by which it differs from the others: regularisation strength or learning rate.
     loss
-        Cross-entropy on validation.
+        Cross-entropy on the validation split.
     origin
-        What it was fitted by, as long as that is remembered.
+        Weak reference to the fit that it comes from; None for protocols without one.
     """
 
     seed: int
@@ -64,9 +64,9 @@ class ProbeProtocol(ABC):
     Attributes
     ----------
     setting
-        What a candidate's setting is.
+        Name of the hyperparameter that `Candidate.setting` holds.
     n_seeds
-        How often everything is repeated; 0 where nothing is random.
+        Number of repetitions with different seeds; 0 where nothing is random.
     has_context
         Whether probes of frame tasks may use context (see `mirbench.probes.context`).
     last_layer
@@ -80,15 +80,15 @@ class ProbeProtocol(ABC):
     last_layer: bool = False
 
     def marks(self, setting: Any) -> tuple[str, ...]:
-        """Return what a reader must know of a chosen setting, such as that it lies at an edge of its grid."""
+        """Return reasons for caution about a chosen setting, such as that it lies at an edge of its grid."""
         return ()
 
     @abstractmethod
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
-        """Fit probes to one readout and layer."""
+        """Yield the probes that are fitted to one readout and layer."""
 
     def finished(self, problem: Problem, chosen: Candidate) -> Probe:
-        """Turn the chosen candidate into the probe that meets the test split."""
+        """Return the final probe of the chosen candidate, which is evaluated on the test split."""
         return chosen.probe
 
 

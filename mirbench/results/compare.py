@@ -73,6 +73,12 @@ class Comparison:
 
     Attributes
     ----------
+    one, other
+        Names of the encoders.
+    differences
+        Difference on each task that both have.
+    n_ahead, n_behind
+        Number of tasks on which the first is better, and on which it is worse.
     p
         Of the sign test over tasks.
     left_out

@@ -70,21 +70,27 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows and columns.
+    """A leaderboard: a row for each encoder, a column for each metric.
 
     Attributes
     ----------
+    columns
+        Names of the columns: `task/data set/metric`, and in brackets what is not the default.
     headlines
         Columns of headlines; the direction of each stands in its results.
     ranked
         The headlines that mean rank and mean normalised score are over.
+    rows
+        Encoders, in the order of the leaderboard.
+    marks
+        1 for the best of a headline and 2 for the second, by encoder and column.
     """
 
     columns: tuple[str, ...]
     headlines: tuple[str, ...]
     ranked: tuple[str, ...]
     rows: tuple[Row, ...]
-    marks: Mapping[tuple[str, str], int] = field(default_factory=dict)  # 1 for the best of a headline, 2 for the second
+    marks: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def to_frame(self) -> "pandas.DataFrame":
         """Return the values as a pandas data frame, a row an encoder; needs `pip install pandas`."""
@@ -97,7 +103,15 @@ class Table:
         )
 
     def shown(self, row: Row, column: str) -> str:
-        """Return a value with its interval, as text."""
+        """Return a value with its interval, as text.
+
+        Parameters
+        ----------
+        row
+            Row of an encoder.
+        column
+            Name of a column.
+        """
         result = row.cells.get(column)
         return MISSING if result is None else f"{result.value:.3f} [{result.low:.3f}, {result.high:.3f}]"
 

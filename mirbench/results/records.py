@@ -2,7 +2,8 @@
 
 Every run appends to a file of its own, `records/<date>-<host>-<process>.jsonl`, one line a result: any number of
 processes may run at once, on a network file system too. A line is on disk before the run continues. Scores of single
-clips and of bootstrap resamples lie in `scores/<date>-<host>-<process>.jsonl`, identified by the record's hash.
+clips and of bootstrap resamples lie in `scores/<date>-<host>-<process>.jsonl`, identified by the record's hash; the
+estimates of a job lie in `predictions/`, see `mirbench.results.predictions`.
 """
 
 import base64
@@ -13,6 +14,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,16 @@ from mirbench.domain import ClipScores, Result
 from mirbench.errors import RecordError
 from mirbench.files import write_atomically
 from mirbench.hookspecs import hookimpl
+from mirbench.results.predictions import IN_RECORDS, write_predictions
 
-SCHEMA = 2
-FIELDS = tuple(field.name for field in fields(Result) if field.name != "scores")
-NEW_IN_2 = ("higher_is_better", "references", "code", "schema")
-FIELDS_OF = {1: tuple(name for name in FIELDS if name not in NEW_IN_2), SCHEMA: FIELDS}
+SCHEMA = 3
+FIELDS = tuple(field.name for field in fields(Result) if field.name not in ("scores", "estimates"))
+SINCE = {
+    **dict.fromkeys(FIELDS, 1),
+    **dict.fromkeys(("higher_is_better", "references", "code", "schema"), 2),
+    "predictions": 3,
+}  # the schema that introduced each field
+FIELDS_OF = {schema: tuple(name for name in FIELDS if SINCE[name] <= schema) for schema in range(1, SCHEMA + 1)}
 LESS_IS_BETTER_IN_1 = ("_error", "_errors")  # ends of the names of metrics whose direction schema 1 did not record
 NUMBERS, COUNTS = ("value", "low", "high", "deviation", "train_fraction"), (
     "n", "n_groups", "n_train", "n_valid", "n_seeds", "layer", "seed", "schema",
@@ -42,7 +49,7 @@ class RecordWriter:
     Parameters
     ----------
     folder
-        Folder of records; scores are written to a folder `scores` beside it.
+        Folder of records; scores and predictions are written to folders `scores` and `predictions` beside it.
     run
         Name of the run, which becomes the stem of its files.
     """
@@ -50,6 +57,7 @@ class RecordWriter:
     def __init__(self, folder: Path, run: str) -> None:
         self.path = folder / f"{run}.jsonl"
         self._scores = folder.parent / "scores" / f"{run}.jsonl"
+        self._predictions = folder.parent / "predictions"
 
     @hookimpl(tryfirst=True)
     def mirbench_result(self, result: Result) -> None:
@@ -60,6 +68,9 @@ class RecordWriter:
         result
             Result to write.
         """
+        if result.estimates is not None:  # before the record that names them
+            with _advising(self._predictions):
+                write_predictions(self._predictions, result.estimates)
         if result.scores is not None:
             append(self._scores, {"id": record_id(result), **scores_as_json(result.scores, result.value)})
         append(self.path, as_json(result))
@@ -80,7 +91,7 @@ def append(path: Path, values: Mapping[str, Any]) -> None:
     RecordError
         If the file cannot be written.
     """
-    try:
+    with _advising(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
@@ -88,6 +99,13 @@ def append(path: Path, values: Mapping[str, Any]) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+@contextmanager
+def _advising(path: Path) -> Iterator[None]:
+    """Raise RecordError for an error of the operating system, with what to do about it."""
+    try:
+        yield
     except OSError as error:
         raise RecordError(
             f"cannot write the record {path}: {error.strerror}; make room or name another folder with --out, and run "
@@ -387,6 +405,9 @@ def _check_field(name: str, value: Any) -> None:
         is_right, expected = isinstance(value, bool), "true or false"
     elif name in TABLES:
         is_right, expected = isinstance(value, dict), "a table of names and values"
+    elif name == "predictions":
+        is_right = isinstance(value, str) and IN_RECORDS.fullmatch(value) is not None
+        expected = "a SHA-256, or 'left out:' and the reason"
     else:
         is_right, expected = isinstance(value, str), "a text"
     if not is_right:

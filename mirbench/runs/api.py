@@ -173,7 +173,7 @@ def run(
     data
         A CSV file that lists your own recordings, instead of data sets.
     out
-        Folder of results; `records/` and `scores/` in it are appended to.
+        Folder of results; `records/` and `scores/` in it are appended to, and `predictions/` gets a file for each job.
     home
         Folder of data and features; by default MIRBENCH_HOME, or the user's cache folder.
     size
@@ -267,7 +267,7 @@ def execute(
     """
     settings = made.settings
     home, out = settings.home, settings.out
-    for folder in (home / "finished", home / "weights", out / "records", out / "scores"):
+    for folder in (home / "finished", home / "weights", out / "records", out / "scores", out / "predictions"):
         sweep(folder)
     sweep(settings.out, deep=False)  # it may be any folder of the user's
     collected, writer = _Collected(), RecordWriter(settings.out / "records", made.run)

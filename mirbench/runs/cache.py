@@ -3,9 +3,10 @@
 A job is known by all that its results depend on: fingerprint of the encoder, audio, data set and its version, the
 content of every reference, options, protocol, seed, the versions of libraries, and the source code that computes
 results: the packages `COMPUTING` of mirbench, the task and the data set. A file whose checksum is wrong is not
-believed: the job is computed again.
+believed: the job is computed again. The estimates of the test clips are kept with the results.
 """
 
+import base64
 import hashlib
 import importlib.util
 import json
@@ -56,15 +57,23 @@ class FinishedJobs:
             _not_believed(path, "its checksum is wrong")
             return None
         found = json.loads(content)
+        estimates = base64.b64decode(found["predictions"]) if found.get("predictions") else None
         return [
-            replace(_recalled(each, scores), run=run, date=date, encoder=encoder)
+            replace(_recalled(each, scores), run=run, date=date, encoder=encoder, estimates=estimates)
             for each, scores in zip(found["records"], found["scores"], strict=True)
         ]
 
     def put(self, key: str, results: Sequence[Result]) -> None:
         """Remember results."""
         scores = [result.scores and scores_as_json(result.scores, result.value) for result in results]
-        content = json.dumps({"records": [as_json(result) for result in results], "scores": scores})
+        estimates = results[0].estimates  # of the whole job
+        content = json.dumps(
+            {
+                "records": [as_json(result) for result in results],
+                "scores": scores,
+                "predictions": None if estimates is None else base64.b64encode(estimates).decode(),
+            }
+        )
         checksum = hashlib.sha256(content.encode()).hexdigest()
         write_atomically(self.folder / f"{key}.json", f"{checksum}\n{content}".encode())
 

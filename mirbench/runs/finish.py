@@ -1,7 +1,7 @@
 """Finish a job: evaluate an encoder on a task, or recall what is finished."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from mirbench.features.store import FeatureStore
 from mirbench.features.stored import StoredFeatures
 from mirbench.plan import Job, Settings
 from mirbench.probes.protocols import PROTOCOLS
+from mirbench.results.predictions import LEFT_OUT, Predictions, UnstorableError, job_of, pack, sha256_of
 from mirbench.runs.cache import FinishedJobs, code_of, key_of, versions
 
 N_COMPARED = 4  # clips of which features of two precisions are compared
@@ -131,7 +132,7 @@ def _results(work: Work, evaluation: Evaluation, fitting: Fitting) -> list[Resul
     first = evaluation.choices[0]
     job, encoder, dataset = work.job, work.encoder, work.dataset
     references, code = digest_of(dataset), code_of(job.loaded_task, dataset)
-    return [
+    results = [
         Result(
             run=work.run,
             date=_now(),
@@ -191,6 +192,20 @@ def _results(work: Work, evaluation: Evaluation, fitting: Fitting) -> list[Resul
         )
         for score in evaluation.scores
     ]
+    predictions, estimates = _predictions(work, evaluation, results[0])
+    return [replace(result, predictions=predictions, estimates=estimates) for result in results]
+
+
+def _predictions(work: Work, evaluation: Evaluation, result: Result) -> tuple[str, bytes | None]:
+    """Return what the record says about the estimates of a job, and the content of their file."""
+    if not work.settings.keeps:
+        return f"{LEFT_OUT}run with --no-store", None
+    try:
+        found = Predictions(job_of(result), evaluation.clips, evaluation.estimates)
+        content = pack(found, work.job.loaded_task.with_labels_of(work.dataset).empty())
+    except UnstorableError as error:
+        return f"{LEFT_OUT}{error}", None
+    return sha256_of(content), content
 
 
 def _about_frames(evaluation: Evaluation) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def make_plan(
     sources: list[tuple[TaskSpec, DatasetSpec]] = []
     for task in task_specs:
         if csv is not None:
-            chosen: Sequence[DatasetSpec] = [_csv_spec(csv, task, options[task.name])]
+            chosen: Sequence[DatasetSpec] = [csv_spec(csv, task, options[task.name])]
         elif "all" in datasets:
             chosen = _present(plugins, task, settings, absent)
         else:
@@ -173,7 +173,8 @@ def _present(plugins: Plugins, task: TaskSpec, settings: Settings, absent: dict[
     return found
 
 
-def _csv_spec(path: Path, task: TaskSpec, options: tuple[tuple[str, str], ...]) -> DatasetSpec:
+def csv_spec(path: Path, task: TaskSpec, options: tuple[tuple[str, str], ...]) -> DatasetSpec:
+    """Return the data set of the user's own recordings, with references of one task."""
     return DatasetSpec(
         name=path.stem,
         tasks=(task.name,),

@@ -10,81 +10,144 @@ from mirbench.domain import SPLITS, Clip, Dataset, Task
 from mirbench.files import content_hash
 from mirbench.testing.checks import require
 
-N_LISTENED = 3  # clips of each split that are decoded
+# Clips of each split that are decoded: the first ones show a wrong rate, format or unit; `mirbench run` reads all.
+N_DECODED = 3
+SAMPLE_RATE = 16000  # Hz; any rate does, since only the duration is compared
+# Seconds between the stated and the decoded duration. A frame of MP3 lasts 26 ms (1,152 samples at 44.1 kHz), and
+# decoders differ in whether they remove the padding of the first and the last one.
+DURATION_TOLERANCE = 0.05
+TIMES = np.arange(50, dtype=np.float64) / 50  # frame centres of one second: references must make targets at any times
 
 
 def check_every_split_has_clips(dataset: Dataset, task: Task) -> None:
     """Train, valid and test hold clips, and each clip knows its split."""
     for split in SPLITS:
         clips = dataset.clips(split)
-        require(bool(clips), f"no clips in {split}")
+        require(bool(clips), f"clips({split!r}) returns no clips; expected one or more: probes need all three splits")
         odd = [clip.id for clip in clips if clip.split != split]
-        require(not odd, f"clips of {split} that say they are of another split: {odd[:5]}")
+        require(
+            not odd,
+            f"{len(odd)} clips of clips({split!r}) have another split, such as {odd[:5]}; expected {split!r}: set "
+            "Clip.split to the split that is asked for",
+        )
 
 
 def check_groups_do_not_cross_splits(dataset: Dataset, task: Task) -> None:
     """No recording, artist or site is in two splits."""
     groups = {split: {clip.group for clip in dataset.clips(split)} for split in SPLITS}
-    require(all(all(groups[split]) for split in SPLITS), "a clip has no group")
+    empty = [clip.id for clip in _clips(dataset) if not clip.group]
+    require(
+        not empty,
+        f"{len(empty)} clips have an empty group, such as {empty[:5]}; expected recording, artist or site: set "
+        "Clip.group",
+    )
     for one, other in combinations(SPLITS, 2):
         shared = sorted(groups[one] & groups[other])
-        require(not shared, f"groups in {one} and in {other}: {shared[:5]} ({len(shared)} in all)")
+        require(
+            not shared,
+            f"{len(shared)} groups are in {one} and in {other}, such as {shared[:5]}; expected each in one split: "
+            "split by "
+            "group",
+        )
 
 
 def check_audio_does_not_cross_splits(dataset: Dataset, task: Task) -> None:
     """No file is in two splits."""
-    files = {split: {content_hash(clip.path) for clip in dataset.clips(split)} for split in SPLITS}
+    files = {split: {content_hash(clip.path): clip.path for clip in dataset.clips(split)} for split in SPLITS}
     for one, other in combinations(SPLITS, 2):
-        require(not files[one] & files[other], f"{len(files[one] & files[other])} files are in {one} and in {other}")
+        shared = [str(path) for content, path in files[one].items() if content in files[other]]
+        require(
+            not shared,
+            f"{len(shared)} files are in {one} and in {other}, such as {shared[:5]}; expected each in one split: "
+            "give the "
+            "clips of a file, and of its copies, one group",
+        )
 
 
 def check_ids_are_unique(dataset: Dataset, task: Task) -> None:
     """Every clip has an id of its own."""
     repeated = sorted(name for name, count in Counter(clip.id for clip in _clips(dataset)).items() if count > 1)
-    require(not repeated, f"ids used twice: {repeated[:5]}")
+    require(
+        not repeated,
+        f"{len(repeated)} ids belong to several clips, such as {repeated[:5]}; expected one clip for each id: add what "
+        "tells the clips apart",
+    )
 
 
 def check_clips_are_listed_in_one_order(dataset: Dataset, task: Task) -> None:
     """Asking twice gives the same clips in the same order."""
     for split in SPLITS:
         first, second = ([clip.id for clip in dataset.clips(split)] for _ in range(2))
-        require(first == second, f"the order of {split} changes from call to call")
+        require(
+            first == second,
+            f"two calls of clips({split!r}) return the ids {first[:3]}... and {second[:3]}...; expected the same "
+            "order: "
+            "sort the clips, or seed what shuffles them",
+        )
 
 
 def check_audio_can_be_read(dataset: Dataset, task: Task) -> None:
     """All files are there and unchanged; some clips of each split are decoded."""
     for clip in _clips(dataset):
-        require(clip.path.is_file(), f"{clip.path}: no such file")
-        require(clip.sha256 in (None, content_hash(clip.path)), f"{clip.path}: its content has changed")
+        require(
+            clip.path.is_file(),
+            f"{clip.id}: no file {clip.path}; expected the audio of the clip: prepare the data set, or correct "
+            "Clip.path",
+        )
+        found = content_hash(clip.path)
+        require(
+            clip.sha256 in (None, found),
+            f"{clip.path} has the SHA-256 {found}; expected {clip.sha256}: its content has changed, prepare it again",
+        )
     for split in SPLITS:
-        for clip in dataset.clips(split)[:N_LISTENED]:
-            samples = audio.load(clip.path, 16000, clip.start, clip.duration)
+        for clip in dataset.clips(split)[:N_DECODED]:
+            samples = audio.load(clip.path, SAMPLE_RATE, clip.start, clip.duration)
             if clip.duration is not None:
-                found = len(samples) / 16000
-                require(abs(found - clip.duration) < 0.05, f"{clip.id}: {found:.2f} s; expected {clip.duration:.2f}")
+                duration = len(samples) / SAMPLE_RATE
+                require(
+                    abs(duration - clip.duration) < DURATION_TOLERANCE,
+                    f"{clip.id}: {duration:.2f} s of audio; expected {clip.duration:.2f} s: correct Clip.start and "
+                    "Clip.duration",
+                )
 
 
 def check_references_make_targets(dataset: Dataset, task: Task) -> None:
     """The task understands every reference, and its metrics accept it."""
-    times = np.arange(50, dtype=np.float64) / 50
     task = task.with_labels_of(dataset)
-    require(bool(task.labels), "the task has no labels of its own and the data set names none (Dataset.labels)")
+    require(
+        bool(task.labels),
+        "neither task nor data set has labels: Task.labels is empty, and Dataset.labels names none; expected one or "
+        "more",
+    )
     for clip in _clips(dataset):
-        target = task.target(clip.reference, times)
-        require(bool(np.isfinite(target).all()), f"{clip.id}: the target of {clip.reference!r} is not finite")
+        target = task.target(clip.reference, TIMES)
+        require(
+            bool(np.isfinite(target).all()),
+            f"{clip.id}: the target of {clip.reference!r} holds NaN or infinity; expected finite numbers: correct the "
+            "reference",
+        )
         if task.objective == "multilabel":
             found, expected = target.shape[-1], len(task.labels)
-            require(found == expected, f"{clip.id}: a target of {found} labels; the vocabulary has {expected}")
+            require(
+                found == expected,
+                f"{clip.id}: a target of {found} labels; the vocabulary has {expected}: compare Dataset.labels with "
+                "the "
+                "references",
+            )
 
 
 def check_training_covers_the_test(dataset: Dataset, task: Task) -> None:
     """A class that is asked for in the test is there to be learned."""
     task = task.with_labels_of(dataset)
     if task.scope == "clip" and task.objective == "multiclass":
-        times = np.zeros(1)
-        classes = [{int(task.target(clip.reference, times)) for clip in dataset.clips(split)} for split in SPLITS]
+        classes = [{int(task.target(clip.reference, TIMES)) for clip in dataset.clips(split)} for split in SPLITS]
         unseen = sorted(task.labels[index] for index in classes[2] - classes[0])
-        require(not unseen, f"labels of the test split that training never shows: {unseen}")
+        require(
+            not unseen,
+            f"the test split has labels {unseen[:5]} ({len(unseen)} in all) that training lacks; expected none: move "
+            "clips "
+            "between splits, or leave them out",
+        )
 
 
 def _clips(dataset: Dataset) -> list[Clip]:

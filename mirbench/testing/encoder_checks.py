@@ -13,14 +13,36 @@ from mirbench.features.store import FeatureStore
 from mirbench.specs import EncoderSpec
 from mirbench.testing.checks import CheckFailed, require
 
-N_COMPARED = 3  # clips whose stored features are compared
-DURATIONS = (0.5, 1.0, 3.3, 10.0)  # seconds: shorter and longer than common windows, and no multiple of their hops
-SHORTEST_TURN = 1.25  # seconds
-EARLY_SECONDS, LATE_SECONDS = 0.1, 0.25  # besides 1.5 frames; causal encoders respond late
-UNHEARD_SECONDS = 0.5  # at the end, besides three frames: half of a receptive field
+N_COMPARED = 3  # clips whose stored features are compared: other weights show in any clip, and each is encoded again
+# Seconds: shorter and longer than common windows (1 s of YAMNet and openWakeWord, 3 s of BirdNET and MusiCNN), and no
+# multiple of their hops.
+DURATIONS = (0.5, 1.0, 3.3, 10.0)
+CLIP_SECONDS = 3.3  # for checks that need one clip: longer than a window, and no multiple of one
+NOISE_LEVEL = 0.05  # RMS, -26 dB of full scale: that of quiet music, far from clipping
+EVEN_SECONDS = 1e-6  # between steps: double precision rounds times of hours to 1e-12 s, float32 times of 10 s to 1e-6 s
+MAX_FRAMES_LOST, UNHEARD_SECONDS = 3, 0.5  # at the end: windows that are not full, and half of a receptive field of 1 s
+# Tone and noise take turns of four frames, or of 1.25 s: a network whose receptive field is 1 s then has frames that
+# lie in one turn alone.
+SHORTEST_TURN, FRAMES_IN_A_TURN = 1.25, 4
+# Ends of turns, in turns: of different lengths, so that the pattern differs from itself shifted or reversed.
+BOUNDARIES = np.array([1.3, 2.0, 3.4, 4.1])
+TONE_HZ, TONE_LEVEL, HISS_IN_TONE = (
+    220.0,
+    0.28,
+    0.2,
+)  # RMS 0.2, in the range of every encoder; a little noise lies under it
+N_LAGS = 101  # from half a turn early to half a turn late: steps of 1 % of a turn, 12.5 ms or finer than a frame
+# How far changes may lie from where they are claimed, besides 1.5 frames: a frame of 0.2 s whose time is its start is
+# 0.1 s early; causal encoders respond late, by up to half of a window of 0.5 s.
+EARLY_SECONDS, LATE_SECONDS, FRAMES_OFF = 0.1, 0.25, 1.5
+# Of the largest feature: float32 has a precision of 6e-8, and sums over 1e3 terms in another order differ by 1e-6; a
+# neighbour that leaks into a batch changes features by 1e-3 or more.
+BATCH_TOLERANCE = 1e-5
+RATE_TOLERANCE = 1e-3  # relative: specs state frame rates with four digits
+SMALLEST = 1e-12  # keeps features that are all zero from dividing by zero
 
 
-def noise(encoder: Encoder, duration: float, seed: int = 0, level: float = 0.05) -> Audio:
+def noise(encoder: Encoder, duration: float, seed: int = 0, level: float = NOISE_LEVEL) -> Audio:
     """Return white noise with RMS `level` (full scale is 1)."""
     random = np.random.default_rng(seed)
     return (level * random.standard_normal(round(duration * encoder.sample_rate))).astype(np.float32)
@@ -36,7 +58,9 @@ def check_shapes_and_types(encoder: Encoder) -> None:
         require(features.times.dtype == np.float64, f"times are {features.times.dtype}; expected float64")
         require(
             set(features.tokens) == set(encoder.tokens),
-            f"tokens {sorted(features.tokens)} in the features; the encoder announces {sorted(encoder.tokens)}",
+            f"tokens {sorted(features.tokens)} in the features; expected {sorted(encoder.tokens)}, as Encoder.tokens "
+            "says: "
+            "correct one of them",
         )
         for name, token in features.tokens.items():
             require(
@@ -45,7 +69,11 @@ def check_shapes_and_types(encoder: Encoder) -> None:
             )
         of_tokens = tuple(features.tokens[name].shape for name in encoder.tokens)
         shapes.add((features.frames.shape[0], features.frames.shape[2], *of_tokens))
-    require(len(shapes) == 1, f"layers and dims change with the duration: {sorted(shapes)}")
+    require(
+        len(shapes) == 1,
+        f"layers and dims change with the duration: {sorted(shapes)}; expected one shape: pool over time, not over "
+        "the clip",
+    )
 
 
 def check_times_are_regular_and_inside(encoder: Encoder) -> None:
@@ -54,16 +82,27 @@ def check_times_are_regular_and_inside(encoder: Encoder) -> None:
         times = encoder.encode(noise(encoder, duration)).times
         require(
             bool(times[0] >= 0 and times[-1] <= duration),
-            f"times from {times[0]:.3f} to {times[-1]:.3f} s in a clip of {duration} s",
+            f"times from {times[0]:.3f} to {times[-1]:.3f} s in a clip of {duration} s; expected times inside the "
+            "clip: "
+            "leave out frames of padding, and check the hop",
         )
         steps = np.diff(times)
         if len(steps):
-            require(bool(steps.min() > 0), "times do not rise")
-            require(bool(np.ptp(steps) < 1e-6), f"frames are {steps.min():.6f} to {steps.max():.6f} s apart")
+            require(
+                bool(steps.min() > 0),
+                f"a time follows the one before by {steps.min():.6f} s; expected rising times: sort the frames",
+            )
+            require(
+                bool(np.ptp(steps) < EVEN_SECONDS),
+                f"frames are {steps.min():.6f} to {steps.max():.6f} s apart; expected even steps: compute times from "
+                "the "
+                "number of the frame, in double precision",
+            )
             missing = duration - times[-1]
             require(
-                bool(missing < 3 * steps[0] + UNHEARD_SECONDS),
-                f"the last {missing:.3f} s of a clip of {duration} s have no frames; they are {steps[0]:.3f} s apart",
+                bool(missing < MAX_FRAMES_LOST * steps[0] + UNHEARD_SECONDS),
+                f"the last {missing:.3f} s of a clip of {duration} s have no frames; expected less than "
+                f"{MAX_FRAMES_LOST * steps[0] + UNHEARD_SECONDS:.3f} s: pad the last window",
             )
 
 
@@ -75,22 +114,24 @@ def check_alignment(encoder: Encoder) -> None:
     that normalise whole clips, are thus judged by the features that a probe receives.
     """
     step = _step(encoder, 10.0)
-    turn = max(SHORTEST_TURN, 4 * step)
-    boundaries = turn * np.array([1.3, 2.0, 3.4, 4.1])  # not the same backwards
-    hiss = noise(encoder, 6 * turn, level=0.05)
+    turn = max(SHORTEST_TURN, FRAMES_IN_A_TURN * step)
+    boundaries = turn * BOUNDARIES
+    hiss = noise(encoder, 6 * turn)
     time = np.arange(len(hiss)) / encoder.sample_rate
-    tone = (0.28 * np.sin(2 * np.pi * 220 * time) + 0.2 * hiss).astype(np.float32)
+    tone = (TONE_LEVEL * np.sin(2 * np.pi * TONE_HZ * time) + HISS_IN_TONE * hiss).astype(np.float32)
     features = encoder.encode(np.where(_is_tone(time, boundaries), tone, hiss))
-    lags = np.linspace(-turn / 2, turn / 2, 101)
+    lags = np.linspace(-turn / 2, turn / 2, N_LAGS)
     differences = [
         np.mean([_difference(layer, _is_tone(features.times - lag, boundaries)) for layer in features.frames])
         for lag in lags
     ]
-    found = float(lags[int(np.argmax(differences))])
+    lag = float(lags[int(np.argmax(differences))])
+    earliest, latest = -EARLY_SECONDS - FRAMES_OFF * step, LATE_SECONDS + FRAMES_OFF * step
     require(
-        -EARLY_SECONDS - 1.5 * step <= found <= LATE_SECONDS + 1.5 * step,
-        f"what changes is heard {abs(found):.2f} s too {'late' if found > 0 else 'early'} (frames are {step:.3f} s "
-        "apart); check times",
+        earliest <= lag <= latest,
+        f"frames respond to a change {abs(lag):.2f} s {'late' if lag > 0 else 'early'}; expected {earliest:.2f} to "
+        f"{latest:.2f} s (frames are {step:.3f} s apart): times are the centres of frames, from the beginning of the "
+        "clip",
     )
 
 
@@ -113,17 +154,17 @@ def _difference(frames: Float32[np.ndarray, "time dim"], is_tone: np.ndarray) ->
     between = sum(
         n * np.square(centred[part].mean(axis=0)).sum() for n, part in ((n_tone, is_tone), (n_noise, ~is_tone))
     )
-    return float(between / max(np.square(centred).sum(), 1e-12))
+    return float(between / max(np.square(centred).sum(), SMALLEST))
 
 
 def check_is_deterministic(encoder: Encoder) -> None:
     """The same clip gives the same bits."""
-    clip = noise(encoder, 3.3)
+    clip = noise(encoder, CLIP_SECONDS)
     first, second = encoder.encode(clip), encoder.encode(clip)
     require(
         np.array_equal(first.frames, second.frames)
         and all(np.array_equal(first.tokens[name], second.tokens[name]) for name in first.tokens),
-        "two encodings of one clip differ; is dropout on, or something random not seeded?",
+        "two encodings of one clip differ; expected equal bits: is dropout on, or something random not seeded?",
     )
 
 
@@ -132,17 +173,21 @@ def check_input_is_not_modified(encoder: Encoder) -> None:
     clip = noise(encoder, 1.0)
     copy = clip.copy()
     encoder.encode(clip)
-    require(np.array_equal(clip, copy), "encode changed its input in place; work on a copy")
+    require(np.array_equal(clip, copy), "encode changed its input in place; expected the same samples: work on a copy")
 
 
 def check_is_finite(encoder: Encoder) -> None:
     """Silence and full scale give finite features."""
-    n_samples = round(3.3 * encoder.sample_rate)
+    n_samples = round(CLIP_SECONDS * encoder.sample_rate)
     square = np.sign(np.sin(2 * np.pi * 100 / encoder.sample_rate * np.arange(n_samples))).astype(np.float32)
     for name, clip in {"silence": np.zeros(n_samples, np.float32), "a full-scale square wave": square}.items():
         features = encoder.encode(clip)
         arrays = [features.frames, *features.tokens.values()]
-        require(all(np.isfinite(array).all() for array in arrays), f"NaN or infinity in the features of {name}")
+        require(
+            all(np.isfinite(array).all() for array in arrays),
+            f"NaN or infinity in the features of {name}; expected finite numbers: look for divisions and logarithms "
+            "of 0",
+        )
 
 
 def check_hears_a_difference(encoder: Encoder) -> None:
@@ -152,26 +197,38 @@ def check_hears_a_difference(encoder: Encoder) -> None:
     of_tone, of_noise = encoder.encode(tone), encoder.encode(noise(encoder, 4.0))
     for name in encoder.readouts("clip"):
         difference = np.abs(of_tone.readout(name) - of_noise.readout(name)).max()
-        require(bool(difference > 0), f"readout {name!r} is the same for a tone and for noise")
+        require(
+            bool(difference > 0),
+            f"readout {name!r} is the same for a tone and for noise; expected other features: is the audio used?",
+        )
 
 
 def check_clips_do_not_influence_each_other(encoder: Encoder) -> None:
     """A clip's features do not depend on its neighbours in a batch, nor on the order."""
     clips = [noise(encoder, duration, seed) for seed, duration in enumerate((2.0, 7.3, 0.5, 4.4))]
     together = list(encoder.encode_all(clips, batch_size=3))
-    require(len(together) == len(clips), f"encode_all returned {len(together)} features for {len(clips)} clips")
+    require(
+        len(together) == len(clips), f"encode_all returned {len(together)} features; expected {len(clips)}, one a clip"
+    )
     for clip, features in zip(clips, together, strict=True):
         alone = encoder.encode(clip)
         require(
             features.frames.shape == alone.frames.shape,
-            f"frames of shape {features.frames.shape} in a batch, {alone.frames.shape} alone",
+            f"frames of shape {features.frames.shape} in a batch; expected {alone.frames.shape}, as of the clip "
+            "alone: cut "
+            "padding off",
         )
         for one, other in [
             (features.frames, alone.frames),
             *((features.tokens[n], alone.tokens[n]) for n in alone.tokens),
         ]:
-            difference = np.abs(one - other).max() / max(np.abs(other).max(), 1e-12)
-            require(bool(difference < 1e-5), f"features differ by {difference:.1e} of their largest in a batch")
+            difference = np.abs(one - other).max() / max(np.abs(other).max(), SMALLEST)
+            require(
+                bool(difference < BATCH_TOLERANCE),
+                f"features in a batch differ from those of the clip alone by {difference:.1e} of the largest; "
+                "expected less "
+                f"than {BATCH_TOLERANCE:g}: normalise each clip by itself, and mask padding",
+            )
 
 
 def check_fingerprint_is_stable(spec: EncoderSpec, device: str = "cpu") -> None:
@@ -181,15 +238,23 @@ def check_fingerprint_is_stable(spec: EncoderSpec, device: str = "cpu") -> None:
         isinstance(first.fingerprint, str) and bool(first.fingerprint),
         f"the fingerprint is {first.fingerprint!r}; expected a text, see mirbench.fingerprint",
     )
-    require("/" not in first.fingerprint, f"the fingerprint {first.fingerprint!r} cannot be a folder's name")
+    require(
+        "/" not in first.fingerprint,
+        f"the fingerprint {first.fingerprint!r} holds a slash; expected what can be a folder's name: see "
+        "mirbench.fingerprint",
+    )
     require(
         first.fingerprint == second.fingerprint,
-        f"two loads have fingerprints {first.fingerprint} and {second.fingerprint}; stored features would be lost",
+        f"two loads have fingerprints {first.fingerprint} and {second.fingerprint}; expected one, or stored features "
+        "are "
+        "lost: hash weights and preprocessing only",
     )
     clip = noise(first, 1.0)
     require(
         np.array_equal(first.encode(clip).frames, second.encode(clip).frames),
-        "two loads have one fingerprint but different features; seed the weights, or put them in the fingerprint",
+        "two loads have one fingerprint and different features; expected equal bits: seed the weights, or put them "
+        "in the "
+        "fingerprint",
     )
 
 
@@ -214,10 +279,10 @@ def check_says_what_it_is(spec: EncoderSpec, encoder: Encoder) -> None:
     }
     for name, value in found.items():
         said = getattr(spec, name)
-        tolerance = 1e-3 if name == "frame_rate" else 0.0
+        tolerance = RATE_TOLERANCE if name == "frame_rate" else 0.0
         require(
             said is None or bool(value is not None and abs(said - value) <= tolerance * value),
-            f"the spec says {name} is {said}, but it is {value}",
+            f"the spec says {name} is {said}, but it is {value}; expected equal values: correct the spec",
         )
 
 

@@ -68,6 +68,11 @@ class AnuranTask(VectorTask):
         """Name the thresholds."""
         return {"thresholds": dict(zip(self.labels, self.thresholds.tolist(), strict=True))}
 
+    def restored(self, decoder: Mapping[str, Any]) -> "AnuranTask":
+        """Return the task with the thresholds that were tuned."""
+        thresholds = [float(decoder["thresholds"][label]) for label in self.labels]
+        return AnuranTask(self.labels, self.groups, np.array(thresholds))
+
 
 def _f1_metrics(name: str, labels: tuple[str, ...], groups: Groups, thresholds: Thresholds) -> list[SetMetric]:
     places = {name: list(range(len(labels)))} | {

@@ -195,6 +195,10 @@ class BeatTask(Task):
             return {"name": "dbn"}
         return {"name": "peaks", "threshold": self.threshold, "distance": DISTANCE}
 
+    def restored(self, decoder: Mapping[str, Any]) -> "BeatTask":
+        """Return the task with the threshold that was tuned."""
+        return self if self.decoder_name == "dbn" else BeatTask(threshold=float(decoder["threshold"]))
+
     def empty(self) -> Beats:
         """Give no beats."""
         return np.zeros(0)

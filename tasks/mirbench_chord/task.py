@@ -220,6 +220,10 @@ class ChordTask(Task):
         """Name the decoder and what was tuned."""
         return {"name": "viterbi", "vocabulary": self.vocabulary, "stay": self.stay}
 
+    def restored(self, decoder: Mapping[str, Any]) -> "ChordTask":
+        """Return the task with the probability of staying that was tuned."""
+        return ChordTask(self.vocabulary, float(decoder["stay"]))
+
     def confusion(self, references: Sequence[LabelledIntervals], estimates: Sequence[LabelledIntervals]) -> Confusion:
         """Go by the interval from the right root to the root that was said, along the circle of fifths."""
         qualities = [*VOCABULARIES[self.vocabulary], "N"]

@@ -6,18 +6,19 @@ The folder is named by all that the audio depends on; see `mirbench.data.embedde
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
 from mirbench.data import embedded as generated
-from mirbench.data.embedded import Made, Stored, generate, read_manifest
+from mirbench.data.embedded import Made, Stored, generate, read_clips
 from mirbench.domain import Clip, Dataset, Split
 from mirbench.errors import DatasetError
 from mirbench.specs import DatasetRequest
 from mirbench_data_anuran_synth.calls import SAMPLE_RATE, TABLE, read_species
 from mirbench_data_anuran_synth.plan import GROUPS, ClipPlan, clips, recordings
-from mirbench_data_anuran_synth.scene import render_scene
+from mirbench_data_anuran_synth.scene import N_SAMPLES, render_scene
 
 NAME = "anuran-synth"
 TASK = "anuran"
@@ -37,7 +38,7 @@ class AnuranSynth(Dataset):
         if request.task != TASK:
             raise DatasetError(f"{NAME} has no references for task {request.task!r}; it has {TASK}")
         path = manifest_path(request)
-        stored = read_manifest(path, NAME)
+        stored = read_clips(request, path, NAME, items_of(request.size), label)
         species = read_species()
         self.name = NAME
         self.size = request.size
@@ -67,6 +68,11 @@ def _reference(codes: Sequence[str]) -> Float32[np.ndarray, "label"]:
     return np.array([code in codes for code in read_species()], dtype=np.float32)
 
 
+def items_of(size: str) -> dict[str, ClipPlan]:
+    """Return the clips of a size by the stem of their files."""
+    return {plan.name: plan for plan in clips(size)}
+
+
 def manifest_path(request: DatasetRequest) -> Path:
     """Say where the manifest of a size lies; the folder's name covers species and plan."""
     return generated.manifest_path(request, NAME, RENDERING, _planned())
@@ -81,7 +87,7 @@ def prepare(request: DatasetRequest) -> None:
     """Synthesise the clips that are missing."""
     generate(
         manifest_path(request),
-        {plan.name: plan for plan in clips(request.size)},
+        items_of(request.size),
         make,
         title=f"synthesising {NAME}",
         workers=request.workers,
@@ -93,4 +99,13 @@ def prepare(request: DatasetRequest) -> None:
 def make(plan: ClipPlan) -> Made:
     """Synthesise one clip."""
     sound = render_scene(plan.singers, plan.ambience, plan.site.room, list(plan.seed))
-    return Made(sound, SAMPLE_RATE, {"species": list(plan.labels)})
+    return Made(sound, SAMPLE_RATE, _labels(plan))
+
+
+def label(plan: ClipPlan) -> tuple[float, dict[str, Any]]:
+    """Return the duration and the labels of one clip without synthesising it."""
+    return N_SAMPLES / SAMPLE_RATE, _labels(plan)
+
+
+def _labels(plan: ClipPlan) -> dict[str, Any]:
+    return {"species": list(plan.labels)}

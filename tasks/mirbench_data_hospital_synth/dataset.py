@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from mirbench.data import embedded as generated
-from mirbench.data.embedded import Made, generate, read_manifest
+from mirbench.data.embedded import Made, generate, read_clips
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
 from mirbench.specs import DatasetRequest
@@ -42,7 +42,7 @@ class HospitalSynth(Dataset):
         if request.task != TASK:
             raise DatasetError(f"{NAME} has no references for task {request.task!r}; it has {TASK}")
         path = manifest_path(request)
-        stored = read_manifest(path, NAME)
+        stored = read_clips(request, path, NAME, items_of(request.size), label)
         self.name = NAME
         self.size = request.size
         self.version = path.parent.name
@@ -64,6 +64,11 @@ class HospitalSynth(Dataset):
         return [clip for clip in self._clips if clip.split == split]
 
 
+def items_of(size: str) -> dict[str, ClipPlan]:
+    """Return the clips of a size by the stem of their files."""
+    return {plan.name: plan for plan in clips(size)}
+
+
 def manifest_path(request: DatasetRequest) -> Path:
     """Say where the manifest of a size lies; the folder's name covers the plan."""
     return generated.manifest_path(request, NAME, RENDERING, _planned())
@@ -78,7 +83,7 @@ def prepare(request: DatasetRequest) -> None:
     """Synthesise the clips that are missing."""
     generate(
         manifest_path(request),
-        {plan.name: plan for plan in clips(request.size)},
+        items_of(request.size),
         make,
         title=f"synthesising {NAME}",
         workers=request.workers,
@@ -89,8 +94,17 @@ def prepare(request: DatasetRequest) -> None:
 
 def make(plan: ClipPlan) -> Made:
     """Synthesise one clip, with what is known about every event."""
+    return Made(mix(plan), SAMPLE_RATE, _labels(plan))
+
+
+def label(plan: ClipPlan) -> tuple[float, dict[str, Any]]:
+    """Return the duration and the labels of one clip without synthesising it."""
+    return n_samples(CLIP_SECONDS) / SAMPLE_RATE, _labels(plan)
+
+
+def _labels(plan: ClipPlan) -> dict[str, Any]:
     events = [{"label": event.label, **_about(event)} for event in plan.labelled]
-    return Made(mix(plan), SAMPLE_RATE, {"room": plan.room.name, "events": events})
+    return {"room": plan.room.name, "events": events}
 
 
 def mix(plan: ClipPlan) -> Float32[np.ndarray, "samples"]:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from mirbench.data import embedded as generated
-from mirbench.data.embedded import Made, Stored, generate, read_manifest
+from mirbench.data.embedded import Made, Stored, generate, read_clips
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
 from mirbench.specs import DatasetRequest
@@ -49,7 +49,7 @@ class RenderedScores(Dataset):
         if request.task not in REFERENCES:
             raise DatasetError(f"{NAME} has no references for task {request.task!r}; it has {', '.join(REFERENCES)}")
         path = manifest_path(request)
-        stored = read_manifest(path, NAME)
+        stored = read_clips(request, path, NAME, items_of(request.size), label)
         self.name = NAME
         self.size = request.size
         self.version = path.parent.name
@@ -118,6 +118,11 @@ def font_folder(home: Path) -> Path:
     return home / "data" / "soundfonts"
 
 
+def items_of(size: str) -> dict[str, Entry]:
+    """Return the clips of a size by the stem of their files."""
+    return {entry.file_stem: entry for entry in entries_of(size)}
+
+
 def manifest_path(request: DatasetRequest) -> Path:
     """Return the manifest of a size; the folder's name covers scores, index, SoundFonts and what plays them."""
     inputs = f"{INDEX.read_text()} {version('music21')} {render.player_version()} {fonts.MERLIN_SHA256}"
@@ -143,7 +148,7 @@ def prepare(request: DatasetRequest) -> None:
         fonts.merlin(folder)
     generate(
         manifest_path(request),
-        {entry.file_stem: entry for entry in entries_of(request.size)},
+        items_of(request.size),
         partial(make, folder=folder),
         title=f"rendering {NAME}",
         workers=request.workers,
@@ -171,3 +176,9 @@ def make(entry: Entry, folder: Path) -> Made:
         clip.tracks, clip.seconds, clip.duration, clip.cents, folder, generator("recording", entry.id)
     )
     return Made(samples, render.SAMPLE_RATE, {"key": entry.key, **clip.labels})
+
+
+def label(entry: Entry) -> tuple[float, dict[str, Any]]:
+    """Return the duration in seconds and the labels of one clip without rendering it."""
+    clip = arranged(entry)
+    return round(clip.duration * render.SAMPLE_RATE) / render.SAMPLE_RATE, {"key": entry.key, **clip.labels}

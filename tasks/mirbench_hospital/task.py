@@ -135,6 +135,10 @@ class HospitalTask(Task):
         """Name filters and thresholds."""
         return {label: vars(rule) for label, rule in zip(self.labels, self.rules, strict=True)}
 
+    def restored(self, decoder: Mapping[str, Any]) -> "HospitalTask":
+        """Return the task with the filters and thresholds that were tuned."""
+        return HospitalTask(self.labels, tuple(Rule(**decoder[label]) for label in self.labels))
+
     def empty(self) -> DetectedEvents:
         """Hear nothing."""
         return DetectedEvents(np.zeros((0, 2)), (), np.zeros(len(self.labels), dtype=np.float32), 0.0)

@@ -62,5 +62,5 @@ def test_damage_is_found_and_removed(home):
 
 
 def test_gc_keeps_what_was_used_last(home):
-    assert "1 that were not used for long" in call(home, "gc", "--limit", "0.005")
+    assert "1 least recently used files" in call(home, "gc", "--limit", "0.005")
     assert [path.name for path in (home / "features").iterdir() if list(path.glob("*/*.safetensors"))] == ["late"]

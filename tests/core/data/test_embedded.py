@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from mirbench import MissingDataError
-from mirbench.data.embedded import Made, generate, make_one, read_manifest
+from mirbench import DatasetError, DatasetRequest, MissingDataError
+from mirbench.data.embedded import Made, generate, make_one, read_clips, read_manifest
 
 TONES = {"low": 100, "high": 400, "higher": 800}
 
@@ -52,3 +52,24 @@ def test_an_unfinished_data_set_is_not_read(tmp_path: Path):
     make_one("low", 100, tmp_path, tone)
     with pytest.raises(MissingDataError, match="run 'mirbench data prepare tones'"):
         read_manifest(tmp_path / "manifest.json", "tones")
+
+
+def label(frequency: int) -> tuple[float, dict[str, int]]:
+    return 0.1, {"frequency": frequency}
+
+
+def test_references_need_no_audio(tmp_path: Path):
+    manifest = tmp_path / "manifest-small.json"
+    request = DatasetRequest(task="key", size="small", home=tmp_path, needs_audio=False)
+    for _ in range(2):  # computed, then read
+        clips = read_clips(request, manifest, "tones", TONES, label)
+        assert [path.name for path in tmp_path.iterdir()] == ["references-small.json"]
+        with pytest.raises(DatasetError, match="lowest is not listed"):
+            clips["lowest"]
+    with pytest.raises(MissingDataError, match="run 'mirbench data prepare tones --size small'"):
+        read_clips(DatasetRequest(task="key", size="small", home=tmp_path), manifest, "tones", TONES, label)
+    make(manifest)
+    stored = read_clips(request, manifest, "tones", TONES, label)
+    assert all(
+        (clips[stem].duration, clips[stem].labels) == (stored[stem].duration, stored[stem].labels) for stem in TONES
+    )

@@ -11,9 +11,11 @@ import pytest
 
 from mirbench import MirbenchError
 from mirbench.domain import ClipScores
+from mirbench.results import records
 from mirbench.results.leaderboard import COLUMNS, as_csv, latest
+from mirbench.results.predictions import sha256_of
 from mirbench.results.records import (
-    NEW_IN_2,
+    SINCE,
     RecordWriter,
     as_json,
     as_line,
@@ -59,7 +61,8 @@ def test_a_line_that_is_no_record_is_named_and_left_out(tmp_path, capsys, line):
 
 WRONG = {
     "value": [None, [], "high", True], "encoder": [None, 3], "date": [20261124], "options": [[]], "selection": [None],
-    "n": [1.5, "10"], "is_headline": ["yes"], "schema": [3, "2", None], "layer": ["0"], "encoder ": ["x"],
+    "n": [1.5, "10"], "is_headline": ["yes"], "schema": [4, "2", None], "layer": ["0"], "encoder ": ["x"],
+    "predictions": ["../x", "f" * 63],
 }  # fmt: skip
 
 
@@ -78,7 +81,7 @@ def test_a_number_that_is_not_finite_is_no_record(tmp_path, capsys, text):
 
 
 def test_records_of_schema_1_are_read_with_the_direction_that_their_metric_had():
-    values = {name: value for name, value in as_json(RESULT).items() if name not in NEW_IN_2}
+    values = {name: value for name, value in as_json(RESULT).items() if SINCE[name] == 1}
     old = from_json(values)
     assert old.higher_is_better
     assert as_json(old) == values  # so its hash, by which scores are found, stays
@@ -194,3 +197,28 @@ def test_a_record_is_one_line_of_json(tmp_path):
     writer.mirbench_result(RESULT)
     [line] = writer.path.read_text().splitlines()
     assert json.loads(line)["selection"] == {"curve": [["mean", 0, 1.0, 0.7]]}
+
+
+def test_predictions_are_on_disk_before_the_record_that_names_them(tmp_path, monkeypatch):
+    """So that a run that is killed anywhere leaves no record without its predictions."""
+    result = replace(RESULT, predictions=sha256_of(b"estimates"), estimates=b"estimates")
+    writer = RecordWriter(tmp_path / "records", "a")
+    path = tmp_path / "predictions" / f"{result.predictions[:16]}.npz"
+    append = records.append
+
+    def killed(*arguments):
+        assert path.read_bytes() == b"estimates"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(records, "append", killed)
+    with pytest.raises(KeyboardInterrupt):
+        writer.mirbench_result(result)
+    monkeypatch.setattr(records, "append", append)
+    for label in ("", "one", "other"):
+        writer.mirbench_result(replace(result, label=label))
+    assert [path] == list((tmp_path / "predictions").iterdir())
+    assert [each.predictions for each in read_records(tmp_path / "records")] == [result.predictions] * 3
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(MirbenchError, match="cannot write the record .*predictions.*; make room"):
+        writer.mirbench_result(result)

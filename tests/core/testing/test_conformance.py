@@ -1,9 +1,11 @@
 """Every installed encoder, task and embedded data set against every check."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mirbench.data.reference_hash import digest_of
 from mirbench.encoders.references import find_encoder
 from mirbench.plugins import Plugins
 from mirbench.runs.planning import load_dataset
@@ -64,3 +66,18 @@ def test_every_task_has_a_default_data_set_that_serves_it():
     for spec in PLUGINS.tasks.specs():
         assert spec.default_dataset is not None
         assert spec.name in PLUGINS.datasets[spec.default_dataset].tasks
+
+
+@pytest.mark.parametrize(
+    ("spec", "task"),
+    [(spec, task) for spec in EMBEDDED for task in spec.tasks],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_embedded_references_need_no_audio(spec: DatasetSpec, task: str, embedded_home: Path, tmp_path_factory):
+    """The references without audio are those of the audio, and the hash in records is the same."""
+    request = DatasetRequest(task=task, size="small", home=embedded_home, workers=2)
+    made = load_dataset(spec, request)
+    home = tmp_path_factory.getbasetemp() / "without audio"
+    planned = spec.load(replace(request, home=home, needs_audio=False))
+    assert digest_of(planned) == digest_of(made)
+    assert not list(home.rglob("*.flac"))

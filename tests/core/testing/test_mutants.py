@@ -210,6 +210,18 @@ class NamesTwice(KeyTask):
     metrics = (KeyTask.metrics[0], KeyTask.metrics[0])
 
 
+class ForgetsItsDecoder(KeyTask):
+    def __init__(self, threshold=0.5):
+        self.threshold = threshold
+
+    def tuned(self, examples):
+        return ForgetsItsDecoder(0.3)
+
+    @property
+    def decoder(self):
+        return {"threshold": self.threshold}
+
+
 TASK_MUTANTS = {
     WrongTarget: "check_oracle_reaches_the_bound",
     TargetOfWrongType: "check_targets",
@@ -218,6 +230,7 @@ TASK_MUTANTS = {
     ForeignSpelling: "check_references_score_best_against_themselves",
     CrashesOnNothing: "check_empty_estimate_is_scored",
     TakesAnything: "check_nonsense_is_refused",
+    ForgetsItsDecoder: "check_decoder_is_restored",
     NamesTwice: "check_metrics_are_named_apart",
 }
 
