@@ -194,7 +194,7 @@ def resampled_f1(
     truth, scores = _stacked(references, estimates, places)
     claims = scores >= thresholds[places]
     hits, n_true, n_claimed = (counts @ each.astype(np.float64) for each in (truth & claims, truth, claims))
-    return resampled_macro_f1(hits, n_true, n_claimed, truth.any(axis=0))
+    return resampled_macro_f1(hits, n_true, n_claimed, np.asarray(truth.any(axis=0)))
 
 
 def macro_f1(

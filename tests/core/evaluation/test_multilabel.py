@@ -1,6 +1,5 @@
 """Metrics of label vectors: scikit-learn's values, in every resample too."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
