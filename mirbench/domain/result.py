@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +22,21 @@ class ClipScores:
         Score of each clip; None where clips can only be scored together.
     weights
         Weight of each clip in the average; None where clips can only be scored together.
+    groups
+        Number of the group of each clip; None in scores of mirbench before 10,000 resamples.
+    seed
+        Seed of the bootstrap; with `groups` it determines which groups each resample draws.
+    aggregate
+        How clips are combined: "mean", "sum" (a count), or "set" (scored together).
     """
 
     clips: str
     resampled: Float64[np.ndarray, "resample"]
     values: Float64[np.ndarray, "clip"] | None = None
     weights: Float64[np.ndarray, "clip"] | None = None
+    groups: Int64[np.ndarray, "clip"] | None = None
+    seed: int = 0
+    aggregate: str = "set"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from mirbench.domain import Clip, ClipMetric, ClipScores, Counts, Metric, SetMetric, Task
+from mirbench.domain.resampling import Draws, draw, resampled_aggregate
 from mirbench.errors import MirbenchError
 from mirbench.evaluation.scoring import score_clips
 
-N_RESAMPLES = 1000
 COVERAGE = 0.95
 
 
@@ -48,18 +48,22 @@ def score(
     """
     _, groups = np.unique([clip.group for clip in clips], return_inverse=True)
     references = [clip.reference for clip in clips]
-    counts = _group_counts(groups, seed)[:, groups]
+    groups = groups.reshape(-1).astype(np.int64)
+    draws = draw(int(groups.max()) + 1, seed)
     names = hashlib.sha256(json.dumps([[clip.id, clip.group] for clip in clips]).encode()).hexdigest()[:16]
     scores = []
     for metrics in zip(*(task.metrics for task in tasks), strict=True):
         metric = metrics[0]
-        found = [_score(each, references, own, counts, workers) for each, own in zip(metrics, estimates, strict=True)]
+        found = [
+            _score(each, references, own, groups, draws, workers) for each, own in zip(metrics, estimates, strict=True)
+        ]
         numbers = [each.value for each in found]
         value = float(np.mean(numbers))
-        resampled = np.mean([each.resampled for each in found], axis=0)
+        resampled = np.mean([each.resampled for each in found], axis=0)[draws.places]
         low, high = _interval(resampled) if np.isfinite(value) else (value, value)
         by_clip = [each.by_clip for each in found if each.by_clip is not None]
-        kept = ClipScores(names, resampled, *(np.mean(by_clip, axis=0) if by_clip else ()))
+        values, weights = np.mean(by_clip, axis=0) if by_clip else (None, None)
+        kept = ClipScores(names, resampled, values, weights, groups, seed, metric.aggregate)
         scores.append(Score(metric, value, low, high, float(np.std(numbers)), None if metric.label else kept))
     if not np.isfinite(scores[0].value):
         raise MirbenchError(
@@ -72,12 +76,17 @@ def score(
 @dataclass(frozen=True)
 class _Scored:
     value: float
-    resampled: Float64[np.ndarray, "resample"]
+    resampled: Float64[np.ndarray, "draw"]  # in each distinct resample
     by_clip: Float64[np.ndarray, "2 clip"] | None = None  # values and weights
 
 
 def _score(
-    metric: Metric, references: Sequence[object], estimates: Sequence[object], counts: Counts, workers: int
+    metric: Metric,
+    references: Sequence[object],
+    estimates: Sequence[object],
+    groups: Int64[np.ndarray, "clip"],
+    draws: Draws,
+    workers: int,
 ) -> _Scored:
     if isinstance(metric, ClipMetric):
         scored = score_clips(metric.score, references, estimates, workers)
@@ -85,11 +94,12 @@ def _score(
         values, weights = weighted.T
         is_mean = metric.aggregate == "mean"
         if is_mean and not weights.sum() > 0:  # nothing in these references can be compared
-            return _Scored(float("nan"), np.full(len(counts), np.nan))
+            return _Scored(float("nan"), np.full(len(draws.counts), np.nan))
         value = float(values @ weights / weights.sum()) if is_mean else float(values.sum())
-        return _Scored(value, _resample_clips(values, weights, counts, is_mean), weighted.T)
+        return _Scored(value, resampled_aggregate(values, weights, groups, draws, metric.aggregate), weighted.T)
     value = float(metric.score(references, estimates))
-    return _Scored(value, (metric.resample or partial(_resample_set, metric))(references, estimates, counts))
+    resample = metric.resample or partial(_resample_set, metric)
+    return _Scored(value, np.concatenate([resample(references, estimates, each) for each in draws.of_clips(groups)]))
 
 
 def _interval(resampled: Float64[np.ndarray, "resample"]) -> tuple[float, float]:
@@ -98,24 +108,8 @@ def _interval(resampled: Float64[np.ndarray, "resample"]) -> tuple[float, float]
     return float(low), float(high)
 
 
-def _resample_clips(
-    values: Float64[np.ndarray, "clip"], weights: Float64[np.ndarray, "clip"], counts: Counts, is_mean: bool
-) -> Float64[np.ndarray, "resample"]:
-    if not is_mean:
-        return np.asarray(counts @ values)
-    with np.errstate(invalid="ignore"):  # a resample can hold nothing but clips without weight
-        return np.asarray((counts @ (values * weights)) / (counts @ weights))
-
-
 def _resample_set(
     metric: SetMetric, references: Sequence[object], estimates: Sequence[object], counts: Counts
 ) -> Float64[np.ndarray, "resample"]:
     draws = [np.repeat(np.arange(len(references)), count).tolist() for count in counts]
     return np.array([metric.score([references[i] for i in draw], [estimates[i] for i in draw]) for draw in draws])
-
-
-def _group_counts(groups: Int64[np.ndarray, "clip"], seed: int) -> Int64[np.ndarray, "resample group"]:
-    """Return how often each group is drawn in each resample; equal for all encoders, so that they can be paired."""
-    n_groups = int(groups.max()) + 1
-    drawn = np.random.default_rng(seed).multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=N_RESAMPLES)
-    return drawn.astype(np.int64)
