@@ -124,8 +124,7 @@ def leaderboard_command(
 
 
 @click.command("compare")
-@click.argument("one")
-@click.argument("other")
+@click.argument("encoders", nargs=-1, required=True, metavar="ENCODER ENCODER...")
 @out_option
 @_choice("task", "These tasks only.")
 @_choice("dataset", "These data sets only.")
@@ -133,8 +132,7 @@ def leaderboard_command(
 @_choice("protocol", "These protocols only.")
 @click.option("--format", "kind", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def compare_command(
-    one: str,
-    other: str,
+    encoders: tuple[str, ...],
     out: Path,
     tasks: list[str],
     datasets: list[str],
@@ -142,44 +140,53 @@ def compare_command(
     protocols: list[str],
     kind: str,
 ) -> None:
-    """Say whether encoder ONE differs from OTHER, task by task, by more than chance.
+    """Say whether encoders differ, task by task, by more than chance.
 
-    Paired bootstrap over groups of related clips, with Holm's correction over tasks, and a sign test over tasks.
+    Paired bootstrap over groups of related clips, with Holm's correction over tasks (and over pairs, of more than two
+    encoders), and a sign test over tasks. Where there are too few groups, no claim is made. Weights that differ in the
+    seed of their training are one model: NAME@1,NAME@2 against another; its intervals hold seeds and groups.
+
     Without --protocol, of the standard one with all training clips; options of tasks (such as decoder=dbn) count where
     --task names the task.
     """
     from tabulate import tabulate
 
-    from mirbench.results.compare import compare
+    from mirbench.results.compare import compare_all
     from mirbench.results.leaderboard import is_standard
     from mirbench.results.records import read_scores
 
+    if len(encoders) < 2:
+        raise UsageError(f"one encoder, {encoders[0]!r}; name at least two to compare")
     results = _chosen(read_all(out), tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols)
     if not protocols:
         results = [each for each in results if is_standard(replace(each, options={} if tasks else each.options))]
-    found = compare(results, read_scores(out / "scores", results), one, other, metrics)
+    comparisons = compare_all(results, read_scores(out / "scores", results), encoders, metrics)
     if kind == "json":
-        echo(json.dumps({**asdict(found), "sentences": found.sentences()}, indent=1))
+        content = [{**asdict(found), "sentences": found.sentences()} for found in comparisons]
+        echo(json.dumps(content[0] if len(content) == 1 else content, indent=1))
         return
-    rows = [
-        {
-            "task": each.task,
-            "metric": each.metric,
-            one: f"{each.one:.3f}",
-            other: f"{each.other:.3f}",
-            "difference": f"{each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}]",
-            "p": f"{each.p:.3f}",
-            "p (Holm)": f"{each.adjusted:.3f}",
-            "groups": str(each.n_groups),
-        }
-        for each in found.differences
-    ]
-    echo(tabulate(rows, headers="keys", disable_numparse=True))
-    for task, why in found.left_out.items():
-        echo(f"left out: {task}: {why}", fg="yellow")
-    echo()
-    for sentence in found.sentences():
-        echo(sentence)
+    for found in comparisons:
+        rows = [
+            {
+                "task": each.task,
+                "metric": each.metric,
+                found.one: f"{each.one:.3f}",
+                found.other: f"{each.other:.3f}",
+                "difference": f"{each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}]",
+                "p": each.shown_p(),
+                "p (Holm)": each.shown_p(is_adjusted=True) if each.can_be_claimed else "no claim",
+                "groups": str(each.n_groups),
+            }
+            for each in found.differences
+        ]
+        echo(tabulate(rows, headers="keys", disable_numparse=True))
+        for task, why in found.left_out.items():
+            echo(f"left out: {task}: {why}", fg="yellow")
+        echo()
+        for sentence in found.sentences():
+            echo(sentence)
+        if found is not comparisons[-1]:
+            echo()
 
 
 @click.command("reproduce")
