@@ -16,6 +16,7 @@ from mirbench.plugins import Plugins, plugin_files
 
 if TYPE_CHECKING:
     from mirbench.domain import Result
+    from mirbench.results.formats import Table
 
 FAILED = 1
 SUFFIXES = {"csv": "csv", "md": "md", "latex": "tex", "json": "json", "html": "html"}
@@ -86,12 +87,13 @@ def leaderboard_command(
 ) -> None:
     """Turn OUT/records into OUT/leaderboard.csv, .md, .tex, .html or .json.
 
-    The best of each headline is bold, the second underlined; mean rank and mean normalised score are given to encoders
-    that have all headlines.
+    The best of each headline is bold, the second underlined. Encoders are ordered by their mean win rate over the other
+    encoders in bootstrap resamples, which gives each rank an interval; a task that an encoder lacks counts as lost.
     """
     from mirbench.files import write_atomically
     from mirbench.results.formats import FORMATS, lay_out, published
     from mirbench.results.leaderboard import as_csv
+    from mirbench.results.records import read_scores
     from mirbench.runs.api import about_encoders
 
     if is_long and kind != "csv":
@@ -103,13 +105,16 @@ def leaderboard_command(
     plugins = session.plugins
     report_problems(plugins)
     path = out / f"leaderboard{'-long' if is_long else ''}.{SUFFIXES[kind]}"
+    standings = ""
     others = [row for row in published() if not tasks or row["task"] in tasks] if with_published else []
     if is_long:
         text = as_csv(result for result in every if result in results or (result.label and not metrics))
     else:
         only_headlines = kind != "csv" and not metrics
         known = about_encoders(plugins, {result.encoder for result in results})
-        table = lay_out(results, known, only_headlines=only_headlines)
+        scores = read_scores(out / "scores", [result for result in results if result.is_headline])
+        table = lay_out(results, known, scores, only_headlines=only_headlines)
+        standings = _standings(table)
         if kind == "html":
             from mirbench.results.html import as_html
 
@@ -120,7 +125,30 @@ def leaderboard_command(
     shown = ResultTable()
     shown.results = [result for result in results if result.is_headline]
     echo(shown.text())
+    if standings:
+        echo(standings)
     echo(f"written: {path}")
+
+
+def _standings(table: "Table") -> str:
+    """Lay out win rates and ranks; empty where there is no other encoder to beat."""
+    from tabulate import tabulate
+
+    rows = [
+        {
+            "encoder": row.encoder,
+            "win rate": f"{row.standing.win_rate:.2f}",
+            "rank (95 %)": str(row.standing),
+            "tasks": f"{row.n_tasks} of {len(table.ranked)}",
+        }
+        for row in table.rows
+        if row.standing
+    ]
+    return (
+        f"\nall tasks, a missing one counts as lost\n{tabulate(rows, headers='keys', disable_numparse=True)}\n"
+        if rows
+        else ""
+    )
 
 
 @click.command("compare")
@@ -240,11 +268,13 @@ def export_command(folder: Path, out: Path) -> None:
     """Bundle records, scores of clips, leaderboard and environment into a new FOLDER."""
     from mirbench.results.bundle import export
     from mirbench.results.formats import as_csv, choose, lay_out
+    from mirbench.results.records import read_scores
     from mirbench.runs.api import about_encoders
 
     results = choose(read_all(out))
     known = about_encoders(Plugins(plugin_files(())), {result.encoder for result in results})
-    n_records = export(out, folder, as_csv(lay_out(results, known, only_headlines=False)))
+    scores = read_scores(out / "scores", [result for result in results if result.is_headline])
+    n_records = export(out, folder, as_csv(lay_out(results, known, scores, only_headlines=False)))
     echo(f"{n_records} records: {folder}")
 
 

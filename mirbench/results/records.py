@@ -145,6 +145,20 @@ def record_id(result: Result) -> str:
     return hashlib.sha256(as_line(as_json(result)).encode()).hexdigest()[:16]
 
 
+def identity(result: Result) -> str:
+    """Return the name of a record; of one with values that JSON does not have, a name of its own.
+
+    Parameters
+    ----------
+    result
+        A result.
+    """
+    try:
+        return record_id(result)
+    except ValueError:
+        return hashlib.sha256(repr(as_json(result)).encode(errors="backslashreplace")).hexdigest()[:16]
+
+
 def scores_as_json(scores: ClipScores, value: float) -> dict[str, Any]:
     """Return clip scores in compact form: resamples as 16-bit offsets from the result, where clips do not give them.
 

@@ -303,7 +303,8 @@ def leaderboard(
         read_records(Path(out) / "records"), tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols
     )
     known = about_encoders(Plugins(), {result.encoder for result in results})
-    return lay_out(results, known, only_headlines=not metrics)
+    scores = read_scores(Path(out) / "scores", [result for result in results if result.is_headline])
+    return lay_out(results, known, scores, only_headlines=not metrics)
 
 
 def about_encoders(plugins: Plugins, encoders: Iterable[str]) -> dict[str, About]:
@@ -324,7 +325,7 @@ def about_encoders(plugins: Plugins, encoders: Iterable[str]) -> dict[str, About
         except MirbenchError:
             continue  # its plugin is not installed here
         weights = "publisher's" if at else spec.weights_license.split(":")[0]
-        found[encoder] = About(spec.n_parameters, spec.license, weights, spec.is_floor and not at)
+        found[encoder] = About(spec.n_parameters, spec.license, weights)
     return found
 
 
