@@ -62,6 +62,11 @@ FAILED = 1
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the bootstrap.")
 @precision_option
 @probe_options
+@click.option(
+    "--leave-group-out",
+    is_flag=True,
+    help="Test each group (a site, a ward, an artist) in turn by a probe that was trained without it.",
+)
 @click.option("--scheduler", metavar="ADDRESS|local:N", help="Work on a cluster of dask.distributed.")
 @click.option("--fresh", is_flag=True, help="Do again what is finished.")
 @click.option(

@@ -143,6 +143,7 @@ def run(
     size: str = "default",
     protocol: str = "convex",
     train_fractions: Sequence[float] = (1.0,),
+    leave_group_out: bool = False,
     options: Mapping[str, str] | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -182,6 +183,8 @@ def run(
         "convex" (the standard), "convex-refit", "sgd", "marble", "hear" or "knn".
     train_fractions
         Shares of the training clips, each of which is evaluated: a few-shot curve.
+    leave_group_out
+        If true, each group is tested in turn by a probe that was trained without it.
     options
         Options of tasks, such as `{"decoder": "dbn"}`.
     seed
@@ -231,6 +234,7 @@ def run(
         size=size,
         protocol=protocol,
         train_fractions=tuple(train_fractions),
+        leave_group_out=leave_group_out,
         options=dict(options or {}),
         seed=seed,
         device=device,

@@ -1,5 +1,6 @@
 """Finish a job: evaluate an encoder on a task, or recall what is finished."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,9 +9,10 @@ from typing import Any
 
 from mirbench.data import audio
 from mirbench.data.reference_hash import digest_of
-from mirbench.domain import SPLITS, Clip, Dataset, Encoder, Result
+from mirbench.domain import LEAVE_GROUP_OUT, SPLITS, Clip, Dataset, Encoder, Result
 from mirbench.encoders.precision import Variant
 from mirbench.errors import DamagedFeaturesError
+from mirbench.evaluation.bootstrap import Score
 from mirbench.evaluation.evaluate import Evaluation, Fitting, evaluate
 from mirbench.features.extract import extract
 from mirbench.features.region import Region
@@ -59,6 +61,7 @@ def fittings_of(settings: Settings) -> list[Fitting]:
             settings.memory,
             settings.device,
             settings.workers,
+            settings.leave_group_out,
         )
         for fraction in settings.train_fractions
     ]
@@ -127,10 +130,20 @@ def all_clips(dataset: Dataset) -> list[Clip]:
     return [clip for split in SPLITS for clip in dataset.clips(split)]
 
 
+def _about_folds(score: Score) -> dict[str, Any]:
+    """Return the number of folds and the value of each (None where it is not defined); empty for one split."""
+    if not score.of_folds:
+        return {}
+    values = {fold: value if math.isfinite(value) else None for fold, value in score.of_folds.items()}
+    return {"n_folds": len(values), "folds": values}
+
+
 def _results(work: Work, evaluation: Evaluation, fitting: Fitting) -> list[Result]:
     first = evaluation.choices[0]
     job, encoder, dataset = work.job, work.encoder, work.dataset
     references, code = digest_of(dataset), code_of(job.loaded_task, dataset)
+    folds = evaluation.folds or ("",)
+    of_choices = [fold for fold in folds for _ in range(len(evaluation.choices) // len(folds))]
     return [
         Result(
             run=work.run,
@@ -141,7 +154,7 @@ def _results(work: Work, evaluation: Evaluation, fitting: Fitting) -> list[Resul
             dataset=dataset.name,
             dataset_version=dataset.version,
             size=dataset.size,
-            split="test",
+            split=LEAVE_GROUP_OUT if fitting.leave_group_out else "test",
             options=dict(job.options),
             metric=score.metric.name,
             label=score.metric.label,
@@ -167,16 +180,19 @@ def _results(work: Work, evaluation: Evaluation, fitting: Fitting) -> list[Resul
                 "split": "valid",
                 "criterion": "cross-entropy",
                 "constant": evaluation.constant,
+                **_about_folds(score),
                 "choices": [
                     {
+                        **({"fold": fold} if fold else {}),
                         "readout": choice.readout,
                         "layer": choice.layer,
                         "setting": choice.setting,
                         "decoder": decoder,
                         "marks": list(choice.marks),
-                        "curve": choice.curve,
+                        # curves of many folds are long: they stand with the headline
+                        "curve": choice.curve if score is evaluation.scores[0] or fold == folds[0] else (),
                     }
-                    for choice, decoder in zip(evaluation.choices, evaluation.decoders, strict=True)
+                    for fold, choice, decoder in zip(of_choices, evaluation.choices, evaluation.decoders, strict=True)
                 ],
             },
             extraction=work.extraction,

@@ -15,20 +15,26 @@ N_LISTENED = 3  # clips of each split that are decoded
 
 def check_every_split_has_clips(dataset: Dataset, task: Task) -> None:
     """Train, valid and test hold clips, and each clip knows its split."""
-    for split in SPLITS:
-        clips = dataset.clips(split)
-        require(bool(clips), f"no clips in {split}")
-        odd = [clip.id for clip in clips if clip.split != split]
-        require(not odd, f"clips of {split} that say they are of another split: {odd[:5]}")
+    for fold in (dataset, *dataset.folds):
+        for split in SPLITS:
+            clips = fold.clips(split)
+            require(bool(clips), f"no clips in {split}{_of(fold)}")
+            odd = [clip.id for clip in clips if clip.split != split]
+            require(not odd, f"clips of {split}{_of(fold)} that say they are of another split: {odd[:5]}")
+        require(
+            {clip.id for clip in _clips(fold)} == {clip.id for clip in _clips(dataset)},
+            f"other clips{_of(fold)} than in the data set as a whole",
+        )
 
 
 def check_groups_do_not_cross_splits(dataset: Dataset, task: Task) -> None:
-    """No recording, artist or site is in two splits."""
-    groups = {split: {clip.group for clip in dataset.clips(split)} for split in SPLITS}
-    require(all(all(groups[split]) for split in SPLITS), "a clip has no group")
-    for one, other in combinations(SPLITS, 2):
-        shared = sorted(groups[one] & groups[other])
-        require(not shared, f"groups in {one} and in {other}: {shared[:5]} ({len(shared)} in all)")
+    """No recording, artist or site is in two splits, in no fold."""
+    for fold in (dataset, *dataset.folds):
+        groups = {split: {clip.group for clip in fold.clips(split)} for split in SPLITS}
+        require(all(all(groups[split]) for split in SPLITS), "a clip has no group")
+        for one, other in combinations(SPLITS, 2):
+            shared = sorted(groups[one] & groups[other])
+            require(not shared, f"groups in {one} and in {other}{_of(fold)}: {shared[:5]} ({len(shared)} in all)")
 
 
 def check_audio_does_not_cross_splits(dataset: Dataset, task: Task) -> None:
@@ -85,6 +91,10 @@ def check_training_covers_the_test(dataset: Dataset, task: Task) -> None:
         classes = [{int(task.target(clip.reference, times)) for clip in dataset.clips(split)} for split in SPLITS]
         unseen = sorted(task.labels[index] for index in classes[2] - classes[0])
         require(not unseen, f"labels of the test split that training never shows: {unseen}")
+
+
+def _of(fold: Dataset) -> str:
+    return f" of fold {fold.fold!r}" if fold.fold else ""
 
 
 def _clips(dataset: Dataset) -> list[Clip]:

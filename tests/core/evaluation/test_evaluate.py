@@ -7,7 +7,8 @@ import pytest
 
 from mirbench import Clip, ClipMetric, SetMetric
 from mirbench.cli.console import ResultTable
-from mirbench.evaluation.evaluate import evaluate, score
+from mirbench.evaluation.bootstrap import score
+from mirbench.evaluation.evaluate import evaluate
 from mirbench.features.region import Region
 from mirbench.plan import Settings
 from mirbench.plugins import Plugins
