@@ -34,7 +34,7 @@ def _choice(name: str, text: str) -> Callable[[F], F]:
 
 
 def read_all(out: Path) -> "list[Result]":
-    """Read the records of a folder.
+    """Read the records of a folder; those that are withdrawn are named and left out.
 
     Raises
     ------
@@ -42,11 +42,14 @@ def read_all(out: Path) -> "list[Result]":
         If there are none.
     """
     from mirbench.results.records import read_records
+    from mirbench.results.withdrawals import counted, read_withdrawals
 
     results = read_records(out / "records")
     if not results:
         raise UsageError(f"no records in {out / 'records'}; 'mirbench run' writes them")
-    return results
+    for each in read_withdrawals(out):
+        echo(f"withdrawn: {each}", fg="yellow", err=True)
+    return counted(results, out)
 
 
 def _chosen(every: "Sequence[Result]", **named: list[str]) -> "list[Result]":
@@ -304,6 +307,32 @@ def repair_command(out: Path) -> None:
     for line, aside in moved:
         echo(f"{line}; moved to {aside}")
     echo(f"{len(moved)} bad lines moved aside")
+
+
+@records_group.command("withdraw")
+@click.argument("record")
+@click.option("--why", required=True, help="The reason, which stands in the file of withdrawals.")
+@click.option("--by", default="", metavar="RECORD", help="The record that stands for it.")
+@out_option
+def withdraw_command(record: str, why: str, by: str, out: Path) -> None:
+    """Withdraw a RECORD, named by the beginning of its hash, with the other metrics of the same run and task.
+
+    The record stays in its file; tables and comparisons leave it out, and say by what and why.
+    """
+    from mirbench.results.withdrawals import FILE, withdraw
+
+    withdrawn = withdraw(out, record, why, by)
+    echo(f"{len(withdrawn)} records withdrawn in {out / FILE}")
+
+
+@records_group.command("replaced")
+@out_option
+def replaced_command(out: Path) -> None:
+    """List records that do not count: withdrawn ones, and headlines that a later run of the encoder replaces."""
+    from mirbench.results.withdrawals import replaced
+
+    for each in replaced(read_all(out)):
+        echo(f"replaced: {each}")
 
 
 REPORTS = (records_group, leaderboard_command, compare_command, reproduce_command, export_command, import_command)

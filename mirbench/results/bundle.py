@@ -4,18 +4,20 @@ import hashlib
 import json
 import platform
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 
 from mirbench.domain import ClipScores, Result
 from mirbench.errors import RecordError, UsageError
 from mirbench.files import content_hash, write_atomically
-from mirbench.results.records import as_json, as_line, read_records, read_scores, record_id, scores_as_json
+from mirbench.results.records import append, as_json, as_line, read_records, read_scores, record_id, scores_as_json
+from mirbench.results.withdrawals import FILE as WITHDRAWN
+from mirbench.results.withdrawals import read_withdrawals
 
 MANIFEST, ENVIRONMENT = "manifest.json", "environment.txt"
-EXPECTED = ("records/*.jsonl", "scores/*.jsonl", "leaderboard.csv", ENVIRONMENT)
-EXPORTED = re.compile(r"(records|scores)/[^/\\\x00-\x1f]+\.jsonl|leaderboard\.csv|environment\.txt")
+EXPECTED = ("records/*.jsonl", "scores/*.jsonl", WITHDRAWN, "leaderboard.csv", ENVIRONMENT)
+EXPORTED = re.compile(r"(records|scores)/[^/\\\x00-\x1f]+\.jsonl|withdrawn\.jsonl|leaderboard\.csv|environment\.txt")
 FORMAT = 1
 
 
@@ -42,6 +44,8 @@ def export(out: Path, folder: Path, leaderboard: str) -> int:
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty; name a new folder")
     _write(folder, "records", results, read_scores(out / "scores", results))
+    if (out / WITHDRAWN).is_file():
+        write_atomically(folder / WITHDRAWN, (out / WITHDRAWN).read_bytes())
     write_atomically(folder / "leaderboard.csv", leaderboard.encode())
     write_atomically(folder / ENVIRONMENT, _environment().encode())
     files = {
@@ -77,6 +81,11 @@ def merge(folder: Path, out: Path) -> Merged:
     missing = {name: each for name, each in scores.items() if name not in have}
     digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
     _write(out, f"imported-{digest}", new, missing, theirs)
+    withdrawn = {each.id for each in read_withdrawals(out)}
+    if WITHDRAWN in files:
+        for each in read_withdrawals(folder):
+            if each.id not in withdrawn:
+                append(out / WITHDRAWN, asdict(each))
     return Merged(len(new), len(theirs) - len(new), len(missing))
 
 

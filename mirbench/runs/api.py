@@ -23,6 +23,7 @@ from mirbench.results.formats import About, Table, choose, lay_out
 from mirbench.results.frames import frame_of
 from mirbench.results.leaderboard import is_standard
 from mirbench.results.records import RecordWriter, as_json, read_records, read_scores
+from mirbench.results.withdrawals import counted
 from mirbench.runs.planning import make_plan
 from mirbench.runs.run import Failure
 from mirbench.runs.run import run as run_plan
@@ -303,9 +304,8 @@ def leaderboard(
     Table
         With `.rows`, `.columns` and `.to_frame()`.
     """
-    results = choose(
-        read_records(Path(out) / "records"), tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols
-    )
+    every = counted(read_records(Path(out) / "records"), Path(out))
+    results = choose(every, tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols)
     known = about_encoders(Plugins(), {result.encoder for result in results})
     scores = read_scores(Path(out) / "scores", [result for result in results if result.is_headline])
     return lay_out(results, known, scores, only_headlines=not metrics)
@@ -361,7 +361,7 @@ def compare(
     """
     results = [
         result
-        for result in choose(read_records(Path(out) / "records"), tasks=tasks, metrics=metrics)
+        for result in choose(counted(read_records(Path(out) / "records"), Path(out)), tasks=tasks, metrics=metrics)
         if is_standard(result)
     ]
     return compare_results(results, read_scores(Path(out) / "scores", results), one, other, metrics)

@@ -43,7 +43,7 @@ class World:
 # Groups and clips as in the test splits of the embedded data.
 WORLDS = {
     "key": World(159, 1, 2000, 0.35),
-    "chord": World(19, 2, 150, 0.35),
+    "chord": World(19, 2, 150, 0.6, 0.2),
     "beat": World(139, 1, 500, 0.8),
     "tagging": World(159, 1, 2000, 1.5),
     "anuran": World(6, 60, 600, 0.7),
