@@ -219,7 +219,7 @@ def _leaks(clips: list[tuple[int, Clip]], parts: Mapping[int, str]) -> list[tupl
                 if _end(clip) <= other.start:
                     break
                 pair = sorted(((line, clip), (other_line, other)), key=lambda each: each[0], reverse=True)
-                problem = _repeated(*(clip for _, clip in pair), parts=[parts[line] for line, _ in pair])
+                problem = _repeated(pair[0][1], pair[1][1], [parts[line] for line, _ in pair])
                 if problem:
                     problems.append((max(line, other_line), f"{problem} on line {min(line, other_line)}"))
     return sorted(problems)

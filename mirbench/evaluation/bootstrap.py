@@ -101,7 +101,7 @@ def score_folds(folds: Sequence[Tested], seed: int, workers: int = 1) -> tuple[S
         masses = np.stack([_mass(own, draws) for own in of_folds])
         resampled = _over_folds(np.stack([each.resampled for each in found]), masses, metric)[draws.places]
         value = float(np.mean(by_seed))
-        low, high = _interval(resampled) if np.isfinite(value) else (value, value)
+        low, high = _interval(resampled, value, metric) if np.isfinite(value) else (value, value)
         by_clip = [each.by_clip for each in found if each.by_clip is not None]
         values, weights = np.concatenate(by_clip, axis=1) if len(by_clip) == len(found) else (None, None)
         kept = ClipScores(names, resampled, values, weights, groups, seed, metric.aggregate)
@@ -141,7 +141,7 @@ def _mass(groups: Int64[np.ndarray, "clip"], draws: Draws) -> Float64[np.ndarray
     """Return how often the groups of a fold are drawn in each distinct resample, 1 on average."""
     is_own = np.zeros(draws.counts.shape[1])
     is_own[np.unique(groups)] = 1
-    return draws.sums(is_own) / is_own.sum()
+    return np.asarray(draws.sums(is_own) / is_own.sum())
 
 
 def _over_folds(
@@ -184,10 +184,19 @@ def _score(
     return _Scored(value, np.concatenate([resample(references, estimates, each) for each in draws.of_clips(groups)]))
 
 
-def _interval(resampled: Float64[np.ndarray, "resample"]) -> tuple[float, float]:
+def _interval(resampled: Float64[np.ndarray, "resample"], value: float, metric: Metric) -> tuple[float, float]:
+    """Return percentiles of the resamples, moved so that their mean is the value.
+
+    Means of clips need no move. Average precision is larger in resamples than in the split, which have fewer distinct
+    groups and positive clips: unmoved, intervals over six sites lay too high and covered 79 instead of 95 %.
+    """
     tail = 50 * (1 - COVERAGE)
     low, high = np.nanpercentile(resampled, [tail, 100 - tail])  # a resample can lack every clip of a label
-    return float(low), float(high)
+    if metric.aggregate != "set":
+        return float(low), float(high)
+    bias = float(np.nanmean(resampled)) - value
+    lowest, highest = sorted((metric.worst, metric.best))
+    return float(np.clip(low - bias, lowest, highest)), float(np.clip(high - bias, lowest, highest))
 
 
 def _resample_set(

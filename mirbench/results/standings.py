@@ -96,7 +96,8 @@ def _resamples(result: Result, scores: Mapping[str, ClipScores], n_resamples: in
     """Return the value of a metric in each resample, larger is better; what is not defined comes last."""
     kept = scores.get(identity(result))
     values = np.full(n_resamples, result.value) if kept is None else kept.resampled[:n_resamples]
-    return np.nan_to_num(values if result.higher_is_better else -values, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+    values = values if result.higher_is_better else -values
+    return np.asarray(np.where(np.isnan(values), -np.inf, values))
 
 
 def _wins(values: Float64[np.ndarray, "encoder resample"]) -> Float64[np.ndarray, "encoder resample"]:

@@ -92,3 +92,17 @@ def test_means_over_seeds_of_a_probe_are_stored_where_clips_do_not_give_them():
     [found] = score(tasks, CLIPS, [list(VALUES), list(VALUES)], seed=5)
     again = scores_from_json(scores_as_json(found.scores, found.value), found.value)
     np.testing.assert_allclose(again.resampled, found.scores.resampled, atol=1e-3)
+
+
+def test_the_interval_of_a_set_is_centred_and_stays_within_bounds():
+    """The largest of ten values is smaller in resamples than in the split."""
+    largest = SetMetric("max", lambda references, estimates: max(estimates), "test")
+    task = type("Of", (KeyTask,), {"metrics": (largest,)})()
+    values = np.linspace(0.5, 0.95, 30)
+    [found] = score([task], CLIPS, [list(values)], seed=0)
+    low, high = np.percentile(found.scores.resampled, [2.5, 97.5])
+    bias = found.scores.resampled.mean() - found.value
+    assert bias < 0
+    assert (found.low, found.high) == pytest.approx((low - bias, min(1.0, high - bias)))
+    [perfect] = score([task], CLIPS, [[*values[:-1], 1.0]], seed=0)
+    assert perfect.high == 1.0
