@@ -39,6 +39,7 @@ PUBLIC = (
     "mirbench.data.audio",
     "mirbench.data.csv",
     "mirbench.data.download",
+    "mirbench.data.folds",
     "mirbench.data.embedded",
     "mirbench.data.required_files",
     "mirbench.errors",

@@ -40,6 +40,8 @@ class Settings:
         Name of the protocol by which probes are trained and chosen.
     train_fractions
         Shares of the training clips, each of which is evaluated.
+    leave_group_out
+        Whether each group is tested in turn, instead of the data sets' own splits.
     memory
         Bytes that the training rows of a probe may take.
     store_limit
@@ -66,6 +68,7 @@ class Settings:
     seed: int = 0
     protocol: str = "convex"
     train_fractions: tuple[float, ...] = (1.0,)
+    leave_group_out: bool = False
     memory: float = MEMORY
     store_limit: float | None = None
     size: str = "default"

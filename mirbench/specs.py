@@ -40,8 +40,6 @@ class EncoderSpec:
         Trains a network of this kind; see `mirbench pretrain`. None where mirbench cannot train it.
     labelled_by
         Name of the task whose references the training needs; empty where it needs none.
-    is_floor
-        Whether it was never trained, so that others are measured against it.
     n_parameters, sample_rate, frame_rate, n_dims
         Properties for lists: number of parameters, sample rate in Hz, frames per second, dimension of a frame. None
         where it is unknown before loading. A conformance check compares them with the loaded encoder.
@@ -62,7 +60,6 @@ class EncoderSpec:
     missing: Callable[[], str | None] = nothing_missing
     pretrain: "Callable[[PretrainRequest], None] | None" = None
     labelled_by: str = ""
-    is_floor: bool = False
     n_parameters: int | None = None
     sample_rate: int | None = None
     frame_rate: float | None = None

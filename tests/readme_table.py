@@ -5,7 +5,7 @@ from pathlib import Path
 from mirbench.domain import Result
 from mirbench.results.formats import lay_out
 from mirbench.results.leaderboard import is_standard, latest
-from mirbench.results.records import read_records
+from mirbench.results.records import read_records, read_scores
 
 ROOT = Path(__file__).parents[1]
 # A few of each kind: untrained, self-supervised, supervised. All others are in the documentation.
@@ -21,18 +21,12 @@ SHOWN = (
     "basic-pitch",
     "musicnn-mtt",
 )
-TASKS = {
-    "key": "weighted score",
-    "chord": "majmin",
-    "beat": "F-measure",
-    "tagging": "macro ROC-AUC",
-    "anuran": "macro F1",
-    "hospital": "segment F1",
-}
+TASKS = ("key", "chord", "beat", "tagging", "anuran", "hospital")
+NAMES = {"f_measure": "F-measure", "macro_roc_auc": "macro ROC-AUC", "macro_f1": "macro F1", "segment_f1": "segment F1"}
 
 
 def table() -> str:
-    """Lay out headline results in Markdown, the best mean rank first, the best of each task bold."""
+    """Lay out headline results in Markdown, the highest win rate first, the best of each task bold."""
     results = [
         result
         for result in latest(read_records(ROOT / "results" / "records"))
@@ -40,8 +34,12 @@ def table() -> str:
     ]
     cells = {(result.encoder, result.task): result for result in results}
     best = {task: max(cells[encoder, task].rank_value for encoder in SHOWN) for task in TASKS}
-    order = [row.encoder for row in lay_out(results, {}, only_headlines=True).rows]
-    heads = [f"{task}: {metric}" for task, metric in TASKS.items()]
+    order = [
+        row.encoder
+        for row in lay_out(results, {}, read_scores(ROOT / "results" / "scores", results), only_headlines=True).rows
+    ]
+    metrics = {result.task: NAMES.get(result.metric, result.metric.replace("_", " ")) for result in results}
+    heads = [f"{task}: {metrics[task]}" for task in TASKS]
     rows = [[f"`{encoder}`", *(_shown(cells[encoder, task], best[task]) for task in TASKS)] for encoder in order]
     return "\n".join(f"| {' | '.join(row)} |" for row in [["encoder", *heads], ["---"] * (1 + len(TASKS)), *rows])
 

@@ -22,7 +22,7 @@ def echo(text: object = "", *, err: bool = False, **style: Any) -> None:
     click.secho(visible(str(text), keep="\n\t"), err=err, **style)
 
 
-CHOICE, CAUTION = "readout, layer", "caution"  # the last rows of a table
+FOLDS, CHOICE, CAUTION = "folds", "readout, layer", "caution"  # the last rows of a table
 
 
 class ResultTable:
@@ -40,18 +40,21 @@ class ResultTable:
         """Return one table for each task and data set, then the results of single labels; encoders are columns."""
         from tabulate import tabulate
 
-        from mirbench.results.leaderboard import marks_of, options_of
+        from mirbench.results.leaderboard import marks_of, options_of, spread_of
 
         tables: dict[str, dict[str, dict[str, str]]] = {}
         for result in map(_visible, self.results):
             task = " ".join(filter(None, (result.task, options_of(result))))
-            where = f"{task} on {result.dataset} ({result.size}, version {result.dataset_version})"
+            split = "" if result.split == "test" else f" {result.split}"
+            where = f"{task} on {result.dataset} ({result.size}, version {result.dataset_version}){split}"
             if result.label:
                 rows = tables.setdefault(f"{where}: {result.metric} of each label", {})
                 rows.setdefault(result.label, {"label": result.label})[result.encoder] = _format(result)
             else:
                 rows = tables.setdefault(f"{where}, {result.n} clips", {})
                 rows.setdefault(result.metric, {"metric": result.metric})[result.encoder] = _format(result)
+                if result.is_headline and (spread := spread_of(result)):
+                    rows.setdefault(FOLDS, {"metric": FOLDS})[result.encoder] = visible(spread)
                 chosen = rows.setdefault(CHOICE, {"metric": CHOICE})
                 chosen[result.encoder] = f"{result.readout}, {result.layer}"
                 if marks := marks_of(result):
@@ -73,7 +76,7 @@ def _visible(result: "Result") -> "Result":
 
 
 def _is_choice(row: str) -> bool:
-    return row in (CHOICE, CAUTION)
+    return row in (FOLDS, CHOICE, CAUTION)
 
 
 def _format(result: "Result") -> str:

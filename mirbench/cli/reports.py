@@ -17,6 +17,7 @@ from mirbench.plugins import Plugins, plugin_files
 
 if TYPE_CHECKING:
     from mirbench.domain import Result
+    from mirbench.results.formats import Table
 
 FAILED = 1
 SUFFIXES = {"csv": "csv", "md": "md", "latex": "tex", "json": "json", "html": "html"}
@@ -34,7 +35,7 @@ def _choice(name: str, text: str) -> Callable[[F], F]:
 
 
 def read_all(out: Path) -> "list[Result]":
-    """Read the records of a folder.
+    """Read the records of a folder; those that are withdrawn are named and left out.
 
     Raises
     ------
@@ -42,11 +43,14 @@ def read_all(out: Path) -> "list[Result]":
         If there are none.
     """
     from mirbench.results.records import read_records
+    from mirbench.results.withdrawals import counted, read_withdrawals
 
     results = read_records(out / "records")
     if not results:
         raise UsageError(f"no records in {out / 'records'}; 'mirbench run' writes them")
-    return results
+    for each in read_withdrawals(out):
+        echo(f"withdrawn: {each}", fg="yellow", err=True)
+    return counted(results, out)
 
 
 def _chosen(every: "Sequence[Result]", **named: list[str]) -> "list[Result]":
@@ -87,12 +91,13 @@ def leaderboard_command(
 ) -> None:
     """Turn OUT/records into OUT/leaderboard.csv, .md, .tex, .html or .json.
 
-    The best of each headline is bold, the second underlined; mean rank and mean normalised score are given to encoders
-    that have all headlines.
+    The best of each headline is bold, the second underlined. Encoders are ordered by their mean win rate over the other
+    encoders in bootstrap resamples, which gives each rank an interval; a task that an encoder lacks counts as lost.
     """
     from mirbench.files import write_atomically
     from mirbench.results.formats import FORMATS, lay_out, published
     from mirbench.results.leaderboard import as_csv
+    from mirbench.results.records import read_scores
     from mirbench.runs.api import about_encoders
 
     if is_long and kind != "csv":
@@ -104,13 +109,16 @@ def leaderboard_command(
     plugins = session.plugins
     report_problems(plugins)
     path = out / f"leaderboard{'-long' if is_long else ''}.{SUFFIXES[kind]}"
+    standings = ""
     others = [row for row in published() if not tasks or row["task"] in tasks] if with_published else []
     if is_long:
         text = as_csv(result for result in every if result in results or (result.label and not metrics))
     else:
         only_headlines = kind != "csv" and not metrics
         known = about_encoders(plugins, {result.encoder for result in results})
-        table = lay_out(results, known, only_headlines=only_headlines)
+        scores = read_scores(out / "scores", [result for result in results if result.is_headline])
+        table = lay_out(results, known, scores, only_headlines=only_headlines)
+        standings = _standings(table)
         if kind == "html":
             from mirbench.results.html import as_html
 
@@ -121,12 +129,34 @@ def leaderboard_command(
     shown = ResultTable()
     shown.results = [result for result in results if result.is_headline]
     echo(shown.text())
+    if standings:
+        echo(standings)
     echo(f"written: {path}")
 
 
+def _standings(table: "Table") -> str:
+    """Lay out win rates and ranks; empty where there is no other encoder to beat."""
+    from tabulate import tabulate
+
+    rows = [
+        {
+            "encoder": row.encoder,
+            "win rate": f"{row.standing.win_rate:.2f}",
+            "rank (95 %)": str(row.standing),
+            "tasks": f"{row.n_tasks} of {len(table.ranked)}",
+        }
+        for row in table.rows
+        if row.standing
+    ]
+    return (
+        f"\nall tasks, a missing one counts as lost\n{tabulate(rows, headers='keys', disable_numparse=True)}\n"
+        if rows
+        else ""
+    )
+
+
 @click.command("compare")
-@click.argument("one")
-@click.argument("other")
+@click.argument("encoders", nargs=-1, required=True, metavar="ENCODER ENCODER...")
 @out_option
 @_choice("task", "These tasks only.")
 @_choice("dataset", "These data sets only.")
@@ -134,8 +164,7 @@ def leaderboard_command(
 @_choice("protocol", "These protocols only.")
 @click.option("--format", "kind", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def compare_command(
-    one: str,
-    other: str,
+    encoders: tuple[str, ...],
     out: Path,
     tasks: list[str],
     datasets: list[str],
@@ -143,44 +172,53 @@ def compare_command(
     protocols: list[str],
     kind: str,
 ) -> None:
-    """Say whether encoder ONE differs from OTHER, task by task, by more than chance.
+    """Say whether encoders differ, task by task, by more than chance.
 
-    Paired bootstrap over groups of related clips, with Holm's correction over tasks, and a sign test over tasks.
+    Paired bootstrap over groups of related clips, with Holm's correction over tasks (and over pairs, of more than two
+    encoders), and a sign test over tasks. Where there are too few groups, no claim is made. Weights that differ in the
+    seed of their training are one model: NAME@1,NAME@2 against another; its intervals hold seeds and groups.
+
     Without --protocol, of the standard one with all training clips; options of tasks (such as decoder=dbn) count where
     --task names the task.
     """
     from tabulate import tabulate
 
-    from mirbench.results.compare import compare
+    from mirbench.results.compare import compare_all
     from mirbench.results.leaderboard import is_standard
     from mirbench.results.records import read_scores
 
+    if len(encoders) < 2:
+        raise UsageError(f"one encoder, {encoders[0]!r}; name at least two to compare")
     results = _chosen(read_all(out), tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols)
     if not protocols:
         results = [each for each in results if is_standard(replace(each, options={} if tasks else each.options))]
-    found = compare(results, read_scores(out / "scores", results), one, other, metrics)
+    comparisons = compare_all(results, read_scores(out / "scores", results), encoders, metrics)
     if kind == "json":
-        echo(json.dumps({**asdict(found), "sentences": found.sentences()}, indent=1))
+        content = [{**asdict(found), "sentences": found.sentences()} for found in comparisons]
+        echo(json.dumps(content[0] if len(content) == 1 else content, indent=1))
         return
-    rows = [
-        {
-            "task": each.task,
-            "metric": each.metric,
-            one: f"{each.one:.3f}",
-            other: f"{each.other:.3f}",
-            "difference": f"{each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}]",
-            "p": f"{each.p:.3f}",
-            "p (Holm)": f"{each.adjusted:.3f}",
-            "groups": str(each.n_groups),
-        }
-        for each in found.differences
-    ]
-    echo(tabulate(rows, headers="keys", disable_numparse=True))
-    for task, why in found.left_out.items():
-        echo(f"left out: {task}: {why}", fg="yellow")
-    echo()
-    for sentence in found.sentences():
-        echo(sentence)
+    for found in comparisons:
+        rows = [
+            {
+                "task": each.task,
+                "metric": each.metric,
+                found.one: f"{each.one:.3f}",
+                found.other: f"{each.other:.3f}",
+                "difference": f"{each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}]",
+                "p": each.shown_p(),
+                "p (Holm)": each.shown_p(is_adjusted=True) if each.can_be_claimed else "no claim",
+                "groups": str(each.n_groups),
+            }
+            for each in found.differences
+        ]
+        echo(tabulate(rows, headers="keys", disable_numparse=True))
+        for task, why in found.left_out.items():
+            echo(f"left out: {task}: {why}", fg="yellow")
+        echo()
+        for sentence in found.sentences():
+            echo(sentence)
+        if found is not comparisons[-1]:
+            echo()
 
 
 @click.command("reproduce")
@@ -255,11 +293,13 @@ def export_command(folder: Path, out: Path) -> None:
     """Bundle records, scores of clips, predictions, leaderboard and environment into a new FOLDER."""
     from mirbench.results.bundle import export
     from mirbench.results.formats import as_csv, choose, lay_out
+    from mirbench.results.records import read_scores
     from mirbench.runs.api import about_encoders
 
     results = choose(read_all(out))
     known = about_encoders(Plugins(plugin_files(())), {result.encoder for result in results})
-    n_records = export(out, folder, as_csv(lay_out(results, known, only_headlines=False)))
+    scores = read_scores(out / "scores", [result for result in results if result.is_headline])
+    n_records = export(out, folder, as_csv(lay_out(results, known, scores, only_headlines=False)))
     echo(f"{n_records} records: {folder}")
 
 
@@ -289,6 +329,32 @@ def repair_command(out: Path) -> None:
     for line, aside in moved:
         echo(f"{line}; moved to {aside}")
     echo(f"{len(moved)} bad lines moved aside")
+
+
+@records_group.command("withdraw")
+@click.argument("record")
+@click.option("--why", required=True, help="The reason, which stands in the file of withdrawals.")
+@click.option("--by", default="", metavar="RECORD", help="The record that stands for it.")
+@out_option
+def withdraw_command(record: str, why: str, by: str, out: Path) -> None:
+    """Withdraw a RECORD, named by the beginning of its hash, with the other metrics of the same run and task.
+
+    The record stays in its file; tables and comparisons leave it out, and say by what and why.
+    """
+    from mirbench.results.withdrawals import FILE, withdraw
+
+    withdrawn = withdraw(out, record, why, by)
+    echo(f"{len(withdrawn)} records withdrawn in {out / FILE}")
+
+
+@records_group.command("replaced")
+@out_option
+def replaced_command(out: Path) -> None:
+    """List records that do not count: withdrawn ones, and headlines that a later run of the encoder replaces."""
+    from mirbench.results.withdrawals import replaced
+
+    for each in replaced(read_all(out)):
+        echo(f"replaced: {each}")
 
 
 REPORTS = (

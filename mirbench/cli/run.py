@@ -78,6 +78,11 @@ FAILED = 1
 @precision_option
 @probe_options
 @click.option(
+    "--leave-group-out",
+    is_flag=True,
+    help="Test each group (a site, a ward, an artist) in turn by a probe that was trained without it.",
+)
+@click.option(
     "--scheduler",
     metavar="ADDRESS|local:N",
     help="Scheduler of dask.distributed on whose workers to run; local:N starts N workers.",

@@ -1,8 +1,9 @@
 """Your own recordings: a folder of audio and a CSV file.
 
-One row a clip. Columns: `path` (relative to the CSV file's folder, or absolute), `split` (train, valid or test),
-`group` (what must not be shared between splits: recording, artist, site), the task's label column, and, where a
-clip is part of a file, `start` and `end` in seconds (empty: the file's beginning and end).
+One row a clip. Columns: `path` (relative to the CSV file's folder, or absolute), `split` (train, valid or test) or
+`fold` (of a cross-validation: each is tested in turn, see `mirbench.data.folds`), `group` (what must not be shared
+between splits: recording, artist, site), the task's label column, and, where a clip is part of a file, `start` and
+`end` in seconds (empty: the file's beginning and end).
 
 Times in annotation files count from the beginning of the audio file: of the annotation of a whole recording, each clip
 gets its part, with times from the clip's beginning. Where a row's column `times` says `clip` (default: `file`), the
@@ -21,12 +22,13 @@ from typing import Any
 
 from mirbench.data import audio
 from mirbench.data.annotations import OVERHANG, has_times, last_time, line_beyond
+from mirbench.data.folds import Fold, cross_validation
 from mirbench.data.reference_hash import as_bytes
 from mirbench.domain import SPLITS, Clip, Dataset, Split, Task
 from mirbench.errors import AudioError, DatasetError
 from mirbench.files import content_hash
 
-REQUIRED = ("path", "split", "group")
+REQUIRED = ("path", "group")
 MAX_SHOWN = 10
 
 
@@ -57,7 +59,9 @@ class CsvDataset(Dataset):
             raise DatasetError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
         problems: list[str] = []
         self._clips: list[Clip] = []
+        self._folds: tuple[Fold, ...] = ()
         self.labels = _vocabulary(rows, path.parent, task)
+        has_folds = bool(rows) and "fold" in rows[0][1]
         task = task.with_labels_of(self)
         clips: list[tuple[int, Clip]] = []
         for line, row in rows:
@@ -65,13 +69,18 @@ class CsvDataset(Dataset):
                 clips.append((line, _clip(line, row, path.parent, task)))
             except (ValueError, TypeError, AudioError) as error:
                 problems.append(f"{path}:{line}: {error}")
-        problems += [f"{path}:{line}: {problem}" for line, problem in _leaks(clips)]
+        parts = {line: f"fold {_part(row)}" if has_folds else _part(row) for line, row in rows}
+        problems += [f"{path}:{line}: {problem}" for line, problem in _leaks(clips, parts)]
         if problems:
             more = f"\n... and {len(problems) - MAX_SHOWN} more" if len(problems) > MAX_SHOWN else ""
             raise DatasetError("\n".join(problems[:MAX_SHOWN]) + more)
         self._clips = [clip for _, clip in clips]
         references = [as_bytes([clip.id, clip.reference]) for clip in self._clips]
         self.version = hashlib.sha256(b"".join([content, *references])).hexdigest()[:12]
+        if has_folds:
+            folds = {clip.id: _part(row) for (_, clip), (_, row) in zip(clips, rows, strict=True)}
+            self._folds = cross_validation(self, self._clips, folds)
+            self._clips = [clip for split in SPLITS for clip in self._folds[0].clips(split)]
         absent = [split for split in SPLITS if not self.clips(split)]
         if absent:
             raise DatasetError(f"{path}: no rows with split {' or '.join(absent)}; every split needs some")
@@ -79,15 +88,28 @@ class CsvDataset(Dataset):
     def clips(self, split: Split) -> Sequence[Clip]:
         return [clip for clip in self._clips if clip.split == split]
 
+    @property
+    def folds(self) -> Sequence[Dataset]:
+        return self._folds
+
 
 def _rows(path: Path, text: str, label_column: str) -> list[tuple[int, Mapping[str, str]]]:
     reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     try:
         columns = list(reader.fieldnames or [])
         missing = [column for column in (*REQUIRED, label_column) if column not in columns]
+        if "split" in columns and "fold" in columns:
+            raise DatasetError(
+                f"{path}:1: columns split and fold; remove fold for one fixed split, or split for a cross-validation"
+            )
+        if "split" not in columns and "fold" not in columns:
+            missing.insert(0, "split")
         if missing:
             found = ", ".join(columns) or "nothing"
-            raise DatasetError(f"{path}:1: no column {', '.join(missing)} (found: {found}; separate columns by commas)")
+            other = "; a column fold may stand for split" if "split" in missing else ""
+            raise DatasetError(
+                f"{path}:1: no column {', '.join(missing)} (found: {found}; separate columns by commas{other})"
+            )
         twice = sorted({column for column in columns if columns.count(column) > 1})
         if twice:
             raise DatasetError(f"{path}:1: two columns are called {', '.join(twice)}; rename or remove one")
@@ -109,9 +131,11 @@ def _clip(line: int, row: Mapping[str, str | None], folder: Path, task: Task) ->
     if None in row:
         raise ValueError("more cells than columns; put a text that holds a comma between quotes")
     path = folder / cells["path"]
-    split: Split | None = next((split for split in SPLITS if split == cells["split"]), None)
+    split: Split | None = next((split for split in SPLITS if split == cells.get("split", SPLITS[0])), None)
     if split is None:
         raise ValueError(f"split {cells['split']!r}; expected train, valid or test")
+    if cells.get("fold") == "":
+        raise ValueError("the fold is empty; name the part of the data in which the clip is tested, such as 1")
     if not cells["group"]:
         raise ValueError("the group is empty; name the recording, artist or site")
     length = audio.info(path).duration
@@ -173,15 +197,20 @@ def _seconds(cells: Mapping[str, str], column: str, default: float) -> float:
     return value
 
 
-def _leaks(clips: list[tuple[int, Clip]]) -> list[tuple[int, str]]:
-    """Find groups in more than one split, and stretches of audio that are there more than once."""
+def _part(row: Mapping[str, str | None]) -> str:
+    """Return the split or the fold of a row."""
+    return (row.get("fold") or row.get("split") or "").strip()
+
+
+def _leaks(clips: list[tuple[int, Clip]], parts: Mapping[int, str]) -> list[tuple[int, str]]:
+    """Find groups in more than one split or fold, and stretches of audio that are there more than once."""
     problems: list[tuple[int, str]] = []
     first: dict[str, tuple[int, Clip]] = {}
     for line, clip in clips:
         other_line, other = first.setdefault(clip.group, (line, clip))
-        if other.split != clip.split:
+        if parts[other_line] != parts[line]:
             problems.append(
-                (line, f"group {clip.group!r} is in {clip.split} here and in {other.split} on line {other_line}")
+                (line, f"group {clip.group!r} is in {parts[line]} here and in {parts[other_line]} on line {other_line}")
             )
     for same in _by_content(clips):
         same.sort(key=lambda pair: (pair[1].start, pair[0]))
@@ -189,17 +218,18 @@ def _leaks(clips: list[tuple[int, Clip]]) -> list[tuple[int, str]]:
             for other_line, other in same[place + 1 :]:
                 if _end(clip) <= other.start:
                     break
-                problem = _repeated(*((clip, other) if line > other_line else (other, clip)))
+                pair = sorted(((line, clip), (other_line, other)), key=lambda each: each[0], reverse=True)
+                problem = _repeated(pair[0][1], pair[1][1], [parts[line] for line, _ in pair])
                 if problem:
                     problems.append((max(line, other_line), f"{problem} on line {min(line, other_line)}"))
     return sorted(problems)
 
 
-def _repeated(clip: Clip, earlier: Clip) -> str | None:
+def _repeated(clip: Clip, earlier: Clip, parts: Sequence[str]) -> str | None:
     """Return what is wrong with two overlapping stretches of the same audio; windows of one group may overlap."""
     copy = "" if clip.path == earlier.path else f" (a copy of {earlier.path.name})"
-    if clip.split != earlier.split:
-        return f"the same audio{copy} is in {earlier.split}"
+    if parts[0] != parts[1]:
+        return f"the same audio{copy} is in {parts[1]}"
     if clip.group != earlier.group:
         return f"the same audio{copy} is in group {earlier.group!r}"
     if (clip.start, clip.duration) == (earlier.start, earlier.duration):

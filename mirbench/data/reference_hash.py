@@ -14,12 +14,14 @@ DIGITS = 16  # hexadecimal; 64 bits
 
 
 def digest_of(dataset: Dataset) -> str:
-    """Return a hash of all clips of a data set: splits, groups, regions and references, not the audio."""
+    """Return a hash of all clips of a data set: splits, folds, groups, regions and references, not the audio."""
     digest = hashlib.sha256()
     for split in SPLITS:
         for clip in dataset.clips(split):
             about = [split, clip.id, clip.group, clip.start, clip.duration]
             digest.update(as_bytes(about) + as_bytes(clip.reference))
+    for fold in dataset.folds:
+        digest.update(as_bytes([fold.fold, *(f"{split} {clip.id}" for split in SPLITS for clip in fold.clips(split))]))
     return digest.hexdigest()[:DIGITS]
 
 

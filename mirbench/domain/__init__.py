@@ -5,7 +5,7 @@ Times are in seconds. Audio is mono float32 in [-1, 1]. The axes are named batch
 
 from mirbench.domain.dataset import SPLITS, Clip, Dataset, LabelledIntervals, Split
 from mirbench.domain.encoder import MEAN_OF_TOKENS, POOLED, Audio, Encoder, Features, Scope
-from mirbench.domain.result import ClipScores, Result
+from mirbench.domain.result import LEAVE_GROUP_OUT, ClipScores, Result
 from mirbench.domain.task import (
     SHORTEST_PART,
     ClipMetric,
@@ -19,6 +19,7 @@ from mirbench.domain.task import (
 )
 
 __all__ = [
+    "LEAVE_GROUP_OUT",
     "MEAN_OF_TOKENS",
     "POOLED",
     "SHORTEST_PART",

@@ -74,7 +74,7 @@ class Clip:
 
 
 class Dataset(ABC):
-    """Clips with references for one task, in three fixed splits.
+    """Clips with references for one task, in three fixed splits, or in folds of a cross-validation.
 
     Attributes
     ----------
@@ -89,6 +89,8 @@ class Dataset(ABC):
         follow its order.
     label_groups
         Groups of labels that get scores of their own, such as the rare species, by name.
+    fold
+        Name of the fold, of a data set that is one of `folds`; empty otherwise.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Dataset(ABC):
     size: str = "default"
     labels: tuple[str, ...] = ()
     label_groups: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    fold: str = ""
 
     @abstractmethod
     def clips(self, split: Split) -> Sequence[Clip]:
@@ -106,3 +109,11 @@ class Dataset(ABC):
         split
             "train", "valid" or "test".
         """
+
+    @property
+    def folds(self) -> "Sequence[Dataset]":
+        """Folds of a cross-validation: data sets with other splits of the same clips; empty for one fixed split.
+
+        Each fold is evaluated, and scores are averaged. `clips` then returns the splits of the first fold.
+        """
+        return ()

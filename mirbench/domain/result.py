@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
+
+LEAVE_GROUP_OUT = "leave-group-out"  # the split of a result for which each group was tested in turn
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +24,21 @@ class ClipScores:
         Score of each clip; None where clips can only be scored together.
     weights
         Weight of each clip in the average; None where clips can only be scored together.
+    groups
+        Number of the group of each clip; None in scores of mirbench before 10,000 resamples.
+    seed
+        Seed of the bootstrap; with `groups` it determines which groups each resample draws.
+    aggregate
+        How clips are combined: "mean", "sum" (a count), or "set" (scored together).
     """
 
     clips: str
     resampled: Float64[np.ndarray, "resample"]
     values: Float64[np.ndarray, "clip"] | None = None
     weights: Float64[np.ndarray, "clip"] | None = None
+    groups: Int64[np.ndarray, "clip"] | None = None
+    seed: int = 0
+    aggregate: str = "set"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +64,7 @@ class Result:
     size
         Size of the data set: "default" or "small".
     split
-        Split on which the metric is computed.
+        Split on which the metric is computed: "test"; "leave-group-out" where each group was tested in turn.
     options
         Options of the task that differ from its defaults, such as the decoder.
     metric
@@ -73,7 +84,7 @@ class Result:
     n, n_groups
         Number of clips and of groups in the test split.
     n_train, n_valid
-        Number of clips used for training and for validation.
+        Number of clips used for training and for validation; of several folds, the mean.
     protocol
         Name of the protocol by which probes are trained and chosen.
     n_seeds
@@ -81,7 +92,7 @@ class Result:
     train_fraction
         Share of the training clips that was requested; `n_train` is their number.
     readout
-        Readout chosen on validation.
+        Readout chosen on validation; of several folds, in the first.
     layer
         Layer chosen on validation, counted from 0.
     setting
@@ -93,7 +104,8 @@ class Result:
     selection
         Model selection on the validation split, for each seed of the protocol: the chosen readout, layer, setting and
         decoder, and the cross-entropy of every readout, layer and setting. The choices of the first seed are repeated
-        in the result's own fields.
+        in the result's own fields. Of a cross-validation also the number of folds, the value in each of them, and the
+        choices in each; the cross-entropies of all folds are with the headline only.
     extraction
         Speed of extraction as a multiple of real time, from files to store, where enough was encoded in this run. For
         networks that ran at another precision, that precision and the relative error of the features.

@@ -89,7 +89,7 @@ class SetMetric:
         Bounds of the metric.
     resample
         Called with all references, all estimates, and how often each clip is drawn in each resample; returns the value
-        of `score` in each resample. If None, `score` is called for each.
+        of `score` in each resample. If None, `score` is called for each of the 10,000.
     label
         Label to which the metric is restricted; empty for all labels.
     """

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from mirbench.data import audio
+from mirbench.data.folds import leave_group_out
 from mirbench.domain import SPLITS, Clip, Dataset, Prediction, Split, Task
 from mirbench.errors import DatasetError
-from mirbench.evaluation.bootstrap import Score, score
+from mirbench.evaluation.bootstrap import Score, Tested, score_folds
 from mirbench.evaluation.ceiling import ceiling
 from mirbench.evaluation.views import View
 from mirbench.features.stored import StoredFeatures
@@ -37,6 +38,8 @@ class Fitting:
         In bytes: what the training rows of one readout and layer may take.
     workers
         Processes that score clips, where that takes long.
+    leave_group_out
+        Whether each group is tested in turn, instead of the data set's own splits or folds.
     """
 
     protocol: ProbeProtocol = PROTOCOLS["convex"]
@@ -45,6 +48,7 @@ class Fitting:
     memory: float = MEMORY
     device: str = "cpu"
     workers: int = 1
+    leave_group_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,14 +91,21 @@ class Evaluation:
 
     Attributes
     ----------
-    choices, decoders, estimates
-        One for each seed of the protocol; the estimates are those of all test clips, as metrics get them.
+    choices, decoders
+        One for each seed of the protocol, of each fold.
+    estimates
+        Estimates of all test clips, as metrics get them, for each seed; empty where there are several folds.
     clips
         Ids of the test clips.
+    n_clips
+        Number of clips of each split; of several folds, all test clips, and the mean of the others, rounded.
+    folds
+        Names of the folds; empty where there is one split.
     constant
         Cross-entropy on validation of the frequencies of the training targets.
     ceiling
-        Score of a perfect probe at the frame times of the first choice; None for tasks of scope "clip".
+        Score of a perfect probe at the frame times of the first choice, on the first fold; None for tasks of scope
+        "clip".
     stored
         Type in which the store holds the features of the first choice.
     """
@@ -110,10 +121,11 @@ class Evaluation:
     constant: float
     ceiling: float | None = None
     stored: str = "float32"
+    folds: tuple[str, ...] = ()
 
 
 def evaluate(features: StoredFeatures, task: Task, dataset: Dataset, fitting: Fitting | None = None) -> Evaluation:
-    """Choose a probe on the training and validation splits, then score it on the test split once.
+    """Choose a probe on the training and validation splits, then score it on the test split once; in each fold.
 
     Parameters
     ----------
@@ -132,36 +144,34 @@ def evaluate(features: StoredFeatures, task: Task, dataset: Dataset, fitting: Fi
         If a split has no clips.
     """
     fitting = fitting or Fitting()
-    clips = {split: dataset.clips(split) for split in SPLITS}
-    for split, members in clips.items():
-        if not members:
-            raise DatasetError(f"data set {dataset.name!r} has no clips in its {split} split")
+    folds = leave_group_out(dataset) if fitting.leave_group_out else dataset.folds or (dataset,)
+    for fold in folds:
+        for split in SPLITS:
+            if not fold.clips(split):
+                where = f" of fold {fold.fold!r}" if fold.fold else ""
+                raise DatasetError(f"data set {dataset.name!r} has no clips in its {split} split{where}")
     task = task.with_labels_of(dataset)
     if not task.labels:
         raise DatasetError(f"data set {dataset.name!r} has no labels: none of its references names one")
     started = time.perf_counter()
-    if fitting.fraction < 1:
-        clips["train"] = _subset(features, task, clips["train"], fitting)
-    choices = choose(features, task, clips["train"], clips["valid"], fitting)
-    tuned = [task.tuned([predict(choice, clip) for clip in clips["valid"]]) for choice in choices]
-    fitted = time.perf_counter()
-    estimates = []
-    for choice, own in zip(choices, tuned, strict=True):
-        predictions = [predict(choice, clip) for clip in clips["test"]]
-        estimates.append(tuple(own.decode(each.logits, each.times, each.duration) for each in predictions))
-    scores = score(tuned, clips["test"], estimates, fitting.seed, fitting.workers)
+    fitted = [_fit(features, task, fold, fitting) for fold in folds]
+    scored = time.perf_counter()
+    scores = score_folds([each.tested for each in fitted], fitting.seed, fitting.workers)
+    choices = tuple(choice for each in fitted for choice in each.choices)
+    n_clips = {split: round(np.mean([each.n_clips[split] for each in fitted])) for split in SPLITS}
     return Evaluation(
         scores=scores,
         choices=choices,
-        stored=choices[0].view.stored_as(clips["test"][0]),
-        ceiling=_ceiling(tuned[0], choices[0], clips["test"], fitting),
+        stored=choices[0].view.stored_as(fitted[0].tested.clips[0]),
+        ceiling=_ceiling(fitted[0].tested.tasks[0], choices[0], fitted[0].tested.clips, fitting),
         constant=choices[0].constant,
-        decoders=tuple(own.decoder for own in tuned),
-        estimates=tuple(estimates),
-        clips=tuple(clip.id for clip in clips["test"]),
-        n_clips={split: len(members) for split, members in clips.items()},
-        n_groups=len({clip.group for clip in clips["test"]}),
-        seconds={"probe": fitted - started, "score": time.perf_counter() - fitted},
+        decoders=tuple(own.decoder for each in fitted for own in each.tested.tasks),
+        n_clips={**n_clips, "test": sum(each.n_clips["test"] for each in fitted)},
+        n_groups=len({clip.group for each in fitted for clip in each.tested.clips}),
+        estimates=tuple(map(tuple, fitted[0].tested.estimates)) if len(fitted) == 1 else (),
+        clips=tuple(clip.id for each in fitted for clip in each.tested.clips),
+        seconds={"probe": scored - started, "score": time.perf_counter() - scored},
+        folds=tuple(fold.fold for fold in folds if fold.fold),
     )
 
 
@@ -169,6 +179,28 @@ def _ceiling(task: Task, choice: Choice, clips: Sequence[Clip], fitting: Fitting
     if task.scope == "clip":
         return None
     return ceiling(task, choice.view, clips, [clip_duration(clip) for clip in clips], fitting.workers)
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    choices: tuple[Choice, ...]
+    tested: Tested
+    n_clips: dict[Split, int]
+
+
+def _fit(features: StoredFeatures, task: Task, fold: Dataset, fitting: Fitting) -> _Fitted:
+    """Choose a probe on the training and validation splits, and decode what it says of the test split."""
+    clips = {split: fold.clips(split) for split in SPLITS}
+    if fitting.fraction < 1:
+        clips["train"] = _subset(features, task, clips["train"], fitting)
+    choices = choose(features, task, clips["train"], clips["valid"], fitting)
+    tuned = [task.tuned([predict(choice, clip) for clip in clips["valid"]]) for choice in choices]
+    estimates = []
+    for choice, own in zip(choices, tuned, strict=True):
+        predictions = [predict(choice, clip) for clip in clips["test"]]
+        estimates.append([own.decode(each.logits, each.times, each.duration) for each in predictions])
+    n_clips = {split: len(members) for split, members in clips.items()}
+    return _Fitted(choices, Tested(clips["test"], tuned, estimates, fold.fold), n_clips)
 
 
 def choose(

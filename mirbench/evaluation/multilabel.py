@@ -176,7 +176,7 @@ def resampled_f1(
     thresholds: Float64[np.ndarray, "label"],
     places: Places = ALL,
 ) -> PerResample:
-    """Return the value of `f1` in each resample.
+    """Return the value of `f1` in each resample, without the labels that are missing there; see `resampled_macro_f1`.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def resampled_f1(
     truth, scores = _stacked(references, estimates, places)
     claims = scores >= thresholds[places]
     hits, n_true, n_claimed = (counts @ each.astype(np.float64) for each in (truth & claims, truth, claims))
-    return macro_f1(hits, n_true, n_claimed)
+    return resampled_macro_f1(hits, n_true, n_claimed, np.asarray(truth.any(axis=0)))
 
 
 def macro_f1(
@@ -216,6 +216,32 @@ def macro_f1(
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)  # a resample without any label gives nan
         return np.asarray(np.nanmean(2 * hits / (n_true + n_claimed), axis=1))
+
+
+def resampled_macro_f1(
+    hits: Float64[np.ndarray, "resample label"],
+    n_true: Float64[np.ndarray, "resample label"],
+    n_claimed: Float64[np.ndarray, "resample label"],
+    is_annotated: Bool[np.ndarray, "label"],
+) -> PerResample:
+    """Return `macro_f1` without the labels that the test split has and the resample has not.
+
+    With few groups many resamples hold no clip of a rare label. One false claim would score that label 0, although it
+    says nothing about whether the label is found: intervals would lie below the value.
+
+    Parameters
+    ----------
+    hits
+        Number of clips for which a label is annotated and predicted.
+    n_true
+        Number of clips for which a label is annotated.
+    n_claimed
+        Number of clips for which a label is predicted.
+    is_annotated
+        Whether any clip of the test split has the label.
+    """
+    is_missing = (n_true == 0) & is_annotated
+    return macro_f1(np.where(is_missing, np.nan, hits), n_true, n_claimed)
 
 
 def ranking_metrics(labels: tuple[str, ...], *, each: bool) -> tuple[SetMetric, ...]:

@@ -5,7 +5,7 @@ import json
 import platform
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -13,12 +13,15 @@ from mirbench.domain import ClipScores, Result
 from mirbench.errors import RecordError, UsageError
 from mirbench.files import content_hash, write_atomically
 from mirbench.results.predictions import is_stored, read_predictions, write_predictions
-from mirbench.results.records import as_json, as_line, read_records, read_scores, record_id, scores_as_json
+from mirbench.results.records import append, as_json, as_line, read_records, read_scores, record_id, scores_as_json
+from mirbench.results.withdrawals import FILE as WITHDRAWN
+from mirbench.results.withdrawals import read_withdrawals
 
 MANIFEST, ENVIRONMENT = "manifest.json", "environment.txt"
-EXPECTED = ("records/*.jsonl", "scores/*.jsonl", "predictions/*.npz", "leaderboard.csv", ENVIRONMENT)
+EXPECTED = ("records/*.jsonl", "scores/*.jsonl", "predictions/*.npz", WITHDRAWN, "leaderboard.csv", ENVIRONMENT)
 EXPORTED = re.compile(
-    r"(records|scores)/[^/\\\x00-\x1f]+\.jsonl|predictions/[0-9a-f]{16}\.npz|leaderboard\.csv|environment\.txt"
+    r"(records|scores)/[^/\\\x00-\x1f]+\.jsonl|predictions/[0-9a-f]{16}\.npz|withdrawn\.jsonl|leaderboard\.csv"
+    r"|environment\.txt"
 )
 FORMAT = 2
 READABLE = (1, FORMAT)  # format 1 has no predictions
@@ -72,6 +75,8 @@ def export(out: Path, folder: Path, leaderboard: str) -> int:
         raise UsageError(f"{folder} is not empty; name a new folder")
     _write(folder, "records", results, read_scores(out / "scores", results))
     _copy_predictions(results, out, folder)
+    if (out / WITHDRAWN).is_file():
+        write_atomically(folder / WITHDRAWN, (out / WITHDRAWN).read_bytes())
     write_atomically(folder / "leaderboard.csv", leaderboard.encode())
     write_atomically(folder / ENVIRONMENT, _environment().encode())
     files = {
@@ -108,6 +113,11 @@ def merge(folder: Path, out: Path) -> Merged:
     digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
     _copy_predictions(theirs, folder, out)
     _write(out, f"imported-{digest}", new, missing, theirs)
+    withdrawn = {each.id for each in read_withdrawals(out)}
+    if WITHDRAWN in files:
+        for each in read_withdrawals(folder):
+            if each.id not in withdrawn:
+                append(out / WITHDRAWN, asdict(each))
     return Merged(len(new), len(theirs) - len(new), len(missing))
 
 

@@ -3,15 +3,13 @@
 Columns are named `task/data set/metric`; what is not the default follows in brackets. A protocol, or a data set of
 another version, is a column of its own. `SCHEMA` changes whenever a name or a meaning does:
 
-- CSV and JSON hold `schema`, `encoder`, `parameters`, `licence`, `weights`, `speed`, `mean_rank`, `mean_normalised`,
-  `n_tasks` and the columns.
-- `mean_rank` and `mean_normalised` are over the headline columns of the standard protocol, all training clips and
-  default options (over all headlines, if none is so); empty for an encoder that lacks one. Normalised is 0 for the
-  untrained floor and 1 for the best encoder. `n_tasks` counts those columns.
+- CSV and JSON hold `schema`, `encoder`, `parameters`, `licence`, `weights`, `speed`, `win_rate`, `rank`, `rank_low`,
+  `rank_high`, `n_tasks` and the columns.
+- `win_rate` and `rank` are over the headline columns of the standard protocol, all training clips and default options
+  (over all headlines, if none is so); see `mirbench.results.standings`. `n_tasks` counts those that an encoder has.
 """
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -21,16 +19,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mirbench.domain import Result
+from mirbench.domain import ClipScores, Result
 from mirbench.escaping import csv_cell, latex_text, markdown_cell
 from mirbench.results.frames import frame_of
 from mirbench.results.leaderboard import data_of, is_standard, latest, specials_of
-from mirbench.results.records import as_json, record_id
+from mirbench.results.records import as_json, identity
+from mirbench.results.standings import Standing, standings_of
 
 if TYPE_CHECKING:
     import pandas
 
-SCHEMA = 1
+SCHEMA = 2
 Column = tuple[str, "Callable[[Row], str]"]
 MISSING = "-"
 
@@ -42,7 +41,6 @@ class About:
     parameters: int | None = None
     license: str = ""
     weights: str = ""
-    is_floor: bool = False  # never trained: the normalised score counts from it
 
 
 @dataclass(frozen=True)
@@ -55,16 +53,17 @@ class Row:
         Its results, by column.
     speed
         Times real time, where its records say it.
-    mean_rank, mean_normalised
-        None for an encoder that lacks a headline, or where nothing marks the floor.
+    standing
+        Win rate and rank; None where there is no other encoder.
+    n_tasks
+        Number of the ranked headlines that it has.
     """
 
     encoder: str
     about: About
     cells: Mapping[str, Result]
     speed: float | None
-    mean_rank: float | None
-    mean_normalised: float | None
+    standing: Standing | None
     n_tasks: int
 
 
@@ -79,7 +78,7 @@ class Table:
     headlines
         Columns of headlines; the direction of each stands in its results.
     ranked
-        The headlines that mean rank and mean normalised score are over.
+        The headlines that win rate and rank are over.
     rows
         Encoders, in the order of the leaderboard.
     marks
@@ -135,8 +134,26 @@ def choose(
     ]
 
 
-def lay_out(results: Sequence[Result], about: Mapping[str, About], *, only_headlines: bool) -> Table:
-    """Return a table of the newest results; the best mean rank comes first, then who lacks a headline."""
+def lay_out(
+    results: Sequence[Result],
+    about: Mapping[str, About],
+    scores: Mapping[str, ClipScores] | None = None,
+    *,
+    only_headlines: bool,
+) -> Table:
+    """Return a table of the newest results; the highest win rate comes first.
+
+    Parameters
+    ----------
+    results
+        As `choose` gives them.
+    about
+        What is known of encoders besides their results.
+    scores
+        Scores of clips by identifier of the record; without those of every headline, ranks have no intervals.
+    only_headlines
+        Whether other metrics have no columns.
+    """
     versions: dict[tuple[str, str], set[str]] = {}
     for result in results:
         versions.setdefault((result.dataset, result.size), set()).add(result.dataset_version)
@@ -152,48 +169,26 @@ def lay_out(results: Sequence[Result], about: Mapping[str, About], *, only_headl
         if result.is_headline:
             headlines[name] = is_standard(result)
     ranked = [name for name, standard in headlines.items() if standard] or list(headlines)
-    floors = [encoder for encoder, own in about.items() if own.is_floor]
-    ranks, normalised = _compared(cells, ranked, floors)
+    of_columns = [{encoder: own[name] for encoder, own in cells.items() if name in own} for name in ranked]
+    standings = standings_of(of_columns, scores or {}, list(cells))
     rows = [
         Row(
             encoder=encoder,
             about=about.get(encoder, About()),
             cells=own,
             speed=_speed(own.values()),
-            mean_rank=ranks.get(encoder),
-            mean_normalised=normalised.get(encoder),
+            standing=standings.get(encoder),
             n_tasks=sum(column in own for column in ranked),
         )
         for encoder, own in cells.items()
     ]
-    rows.sort(key=lambda row: (row.mean_rank is None, row.mean_rank, -row.n_tasks, row.encoder))
+    rows.sort(key=lambda row: (-row.standing.win_rate if row.standing else 0.0, -row.n_tasks, row.encoder))
     return Table(tuple(columns), tuple(headlines), tuple(ranked), tuple(rows), _marks(cells, headlines))
 
 
 def _column(result: Result, *, has_versions: bool) -> str:
     version = f"@{result.dataset_version}" if has_versions else ""
     return f"{result.task}/{data_of(result)}{version}/{result.metric}{specials_of(result)}"
-
-
-def _compared(
-    cells: Mapping[str, Mapping[str, Result]], headlines: Sequence[str], floors: Sequence[str]
-) -> tuple[dict[str, float], dict[str, float]]:
-    from scipy.stats import rankdata
-
-    complete = [encoder for encoder, own in cells.items() if all(column in own for column in headlines)]
-    ranks, normalised = np.zeros((len(headlines), len(complete))), np.full((len(headlines), len(complete)), np.nan)
-    for i, column in enumerate(headlines):
-        found = {encoder: own[column].rank_value for encoder, own in cells.items() if column in own}
-        values = [found[encoder] for encoder in complete]
-        ranks[i] = rankdata([-value for value in values])
-        floor, best = max((found[name] for name in floors if name in found), default=None), max(found.values())
-        if floor is not None and best > floor:
-            normalised[i] = [(value - floor) / (best - floor) for value in values]
-    if not headlines:
-        return {}, {}
-    means = dict(zip(complete, ranks.mean(axis=0).tolist(), strict=True))
-    shares = dict(zip(complete, normalised.mean(axis=0).tolist(), strict=True))
-    return means, {encoder: share for encoder, share in shares.items() if np.isfinite(share)}
 
 
 def _marks(cells: Mapping[str, Mapping[str, Result]], headlines: Iterable[str]) -> dict[tuple[str, str], int]:
@@ -218,6 +213,7 @@ def published() -> list[dict[str, str]]:
 
 
 def _heads(row: Row) -> dict[str, Any]:
+    standing = row.standing
     return {
         "schema": SCHEMA,
         "encoder": row.encoder,
@@ -225,8 +221,10 @@ def _heads(row: Row) -> dict[str, Any]:
         "licence": row.about.license,
         "weights": row.about.weights,
         "speed": row.speed,
-        "mean_rank": row.mean_rank,
-        "mean_normalised": row.mean_normalised,
+        "win_rate": standing and standing.win_rate,
+        "rank": standing and standing.rank,
+        "rank_low": standing and standing.low,
+        "rank_high": standing and standing.high,
         "n_tasks": row.n_tasks,
     }
 
@@ -235,7 +233,7 @@ def as_csv(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
     """Write values alone, unrounded; an empty cell is a number that is missing."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    heads = list(_heads(Row("", About(), {}, None, None, None, 0)))
+    heads = list(_heads(Row("", About(), {}, None, None, 0)))
     writer.writerow(map(csv_cell, [*heads, *table.columns]))
     for row in table.rows:
         values = [row.cells[column].value if column in row.cells else None for column in table.columns]
@@ -254,14 +252,6 @@ def as_json_text(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
         rows.append({**_heads(row), "cells": cells})
     content = {"schema": SCHEMA, "columns": table.columns, "headlines": table.headlines, "rows": rows}
     return json.dumps({**content, **({"published": list(others)} if others else {})}, indent=1) + "\n"
-
-
-def identity(result: Result) -> str:
-    """Return the name of a record; of one with values that JSON does not have, a name of its own."""
-    try:
-        return record_id(result)
-    except ValueError:
-        return hashlib.sha256(repr(as_json(result)).encode(errors="backslashreplace")).hexdigest()[:16]
 
 
 def as_markdown(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
@@ -322,8 +312,8 @@ def _sides(table: Table) -> "tuple[list[Column], list[Column]]":
         ("x real time", lambda row: "" if row.speed is None else f"{row.speed:.0f}"),
     ]
     right: list[Column] = [
-        ("mean rank", lambda row: _number(row.mean_rank, 2)),
-        ("normalised", lambda row: _number(row.mean_normalised, 2)),
+        ("win rate", lambda row: MISSING if row.standing is None else f"{row.standing.win_rate:.2f}"),
+        ("rank (95 %)", lambda row: MISSING if row.standing is None else str(row.standing)),
     ]
     used = [
         [column for column in side if any(column[1](row) not in ("", MISSING) for row in table.rows)]
@@ -356,10 +346,6 @@ def _short(table: Table) -> Callable[[str], str]:
 
 def _count(number: int | None) -> str:
     return "" if number is None else f"{number:,}"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return MISSING if value is None else f"{value:.{digits}f}"
 
 
 FORMATS: dict[str, Callable[[Table, Sequence[Mapping[str, str]]], str]] = {

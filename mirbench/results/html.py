@@ -7,8 +7,8 @@ from typing import Any
 
 from mirbench.domain import Result
 from mirbench.escaping import script_json
-from mirbench.results.formats import SCHEMA, Table, identity
-from mirbench.results.records import as_json
+from mirbench.results.formats import SCHEMA, Table
+from mirbench.results.records import as_json, identity
 
 PLACE = "/*DATA*/null"
 
@@ -42,8 +42,9 @@ def as_html(table: Table, results: Iterable[Result], others: Sequence[Mapping[st
                 "licence": row.about.license,
                 "weights": row.about.weights,
                 "speed": row.speed,
-                "meanRank": row.mean_rank,
-                "meanNormalised": row.mean_normalised,
+                "winRate": row.standing and row.standing.win_rate,
+                "rank": row.standing and row.standing.rank,
+                "ranks": str(row.standing or ""),
                 "nTasks": row.n_tasks,
                 "cells": {
                     column: {

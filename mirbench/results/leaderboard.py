@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import statistics
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -68,8 +69,25 @@ def marks_of(result: Result) -> list[str]:
     return list(dict.fromkeys(mark for choice in choices for mark in choice.get("marks", ())))
 
 
+def spread_of(result: Result) -> str:
+    """Return how a value is spread over the folds of a cross-validation, as text; empty where there is one split.
+
+    Parameters
+    ----------
+    result
+        A result.
+    """
+    folds: dict[str, float | None] = result.selection.get("folds", {})
+    values = {fold: value for fold, value in folds.items() if value is not None}
+    if not values:
+        return ""
+    low, high = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
+    deviation = statistics.pstdev(values.values())
+    return f"{len(folds)}: {values[low]:.3f} ({low}) to {values[high]:.3f} ({high}), sd {deviation:.3f}"
+
+
 def specials_of(result: Result) -> str:
-    """Return what differs from the default, in brackets: options, protocol, training fraction, label.
+    """Return what differs from the default, in brackets: options, protocol, training fraction, split, label.
 
     Parameters
     ----------
@@ -80,20 +98,22 @@ def specials_of(result: Result) -> str:
         options_of(result),
         result.protocol if result.protocol != "convex" else "",
         f"train {result.train_fraction:g}" if result.train_fraction < 1 else "",
+        result.split if result.split != "test" else "",
         result.label,
     ]
     return "".join(f"[{text}]" for text in found if text)
 
 
 def is_standard(result: Result) -> bool:
-    """Return whether a result is of the standard protocol, all training clips and the task's default options.
+    """Return whether a result is of the standard protocol and split, all training clips and default options.
 
     Parameters
     ----------
     result
         A result.
     """
-    return result.protocol == "convex" and result.train_fraction == 1 and not result.options
+    is_whole = result.train_fraction == 1 and result.split == "test"
+    return result.protocol == "convex" and is_whole and not result.options
 
 
 def data_of(result: Result) -> str:

@@ -23,6 +23,7 @@ from mirbench.results.formats import About, Table, choose, lay_out
 from mirbench.results.frames import frame_of
 from mirbench.results.leaderboard import is_standard
 from mirbench.results.records import RecordWriter, as_json, read_records, read_scores
+from mirbench.results.withdrawals import counted
 from mirbench.runs.planning import make_plan
 from mirbench.runs.run import Failure
 from mirbench.runs.run import run as run_plan
@@ -143,6 +144,7 @@ def run(
     size: str = "default",
     protocol: str = "convex",
     train_fractions: Sequence[float] = (1.0,),
+    leave_group_out: bool = False,
     options: Mapping[str, str] | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -182,6 +184,8 @@ def run(
         "convex" (the standard), "convex-refit", "sgd", "marble", "hear" or "knn".
     train_fractions
         Shares of the training clips, each of which is evaluated: a few-shot curve.
+    leave_group_out
+        If true, each group is tested in turn by a probe that was trained without it.
     options
         Options of tasks, such as `{"decoder": "dbn"}`.
     seed
@@ -231,6 +235,7 @@ def run(
         size=size,
         protocol=protocol,
         train_fractions=tuple(train_fractions),
+        leave_group_out=leave_group_out,
         options=dict(options or {}),
         seed=seed,
         device=device,
@@ -299,11 +304,11 @@ def leaderboard(
     Table
         With `.rows`, `.columns` and `.to_frame()`.
     """
-    results = choose(
-        read_records(Path(out) / "records"), tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols
-    )
+    every = counted(read_records(Path(out) / "records"), Path(out))
+    results = choose(every, tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols)
     known = about_encoders(Plugins(), {result.encoder for result in results})
-    return lay_out(results, known, only_headlines=not metrics)
+    scores = read_scores(Path(out) / "scores", [result for result in results if result.is_headline])
+    return lay_out(results, known, scores, only_headlines=not metrics)
 
 
 def about_encoders(plugins: Plugins, encoders: Iterable[str]) -> dict[str, About]:
@@ -324,7 +329,7 @@ def about_encoders(plugins: Plugins, encoders: Iterable[str]) -> dict[str, About
         except MirbenchError:
             continue  # its plugin is not installed here
         weights = "publisher's" if at else spec.weights_license.split(":")[0]
-        found[encoder] = About(spec.n_parameters, spec.license, weights, spec.is_floor and not at)
+        found[encoder] = About(spec.n_parameters, spec.license, weights)
     return found
 
 
@@ -356,7 +361,7 @@ def compare(
     """
     results = [
         result
-        for result in choose(read_records(Path(out) / "records"), tasks=tasks, metrics=metrics)
+        for result in choose(counted(read_records(Path(out) / "records"), Path(out)), tasks=tasks, metrics=metrics)
         if is_standard(result)
     ]
     return compare_results(results, read_scores(Path(out) / "scores", results), one, other, metrics)

@@ -122,7 +122,7 @@ def key_of(encoder: Encoder, task: Task, dataset: Dataset, fitting: Fitting, opt
         "task": task.name,
         "options": dict(options),
         "dataset": [dataset.name, dataset.version, dataset.size],
-        "fitting": [fitting.protocol.name, fitting.seed, fitting.fraction],
+        "fitting": [fitting.protocol.name, fitting.seed, fitting.fraction, fitting.leave_group_out],
         "versions": versions(),
         "references": digest_of(dataset),
         "code": code_of(task, dataset),

@@ -1,5 +1,6 @@
 """Finish a job: evaluate an encoder on a task, or recall what is finished."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -8,9 +9,10 @@ from typing import Any
 
 from mirbench.data import audio
 from mirbench.data.reference_hash import digest_of
-from mirbench.domain import SPLITS, Clip, Dataset, Encoder, Result
+from mirbench.domain import LEAVE_GROUP_OUT, SPLITS, Clip, Dataset, Encoder, Result
 from mirbench.encoders.precision import Variant
 from mirbench.errors import DamagedFeaturesError
+from mirbench.evaluation.bootstrap import Score
 from mirbench.evaluation.evaluate import LOWEST_CEILING, Evaluation, Fitting, evaluate
 from mirbench.features.extract import extract
 from mirbench.features.region import Region
@@ -60,6 +62,7 @@ def fittings_of(settings: Settings) -> list[Fitting]:
             settings.memory,
             settings.device,
             settings.workers,
+            settings.leave_group_out,
         )
         for fraction in settings.train_fractions
     ]
@@ -128,10 +131,20 @@ def all_clips(dataset: Dataset) -> list[Clip]:
     return [clip for split in SPLITS for clip in dataset.clips(split)]
 
 
+def _about_folds(score: Score) -> dict[str, Any]:
+    """Return the number of folds and the value of each (None where it is not defined); empty for one split."""
+    if not score.of_folds:
+        return {}
+    values = {fold: value if math.isfinite(value) else None for fold, value in score.of_folds.items()}
+    return {"n_folds": len(values), "folds": values}
+
+
 def _results(work: Work, evaluation: Evaluation, fitting: Fitting) -> list[Result]:
     first = evaluation.choices[0]
     job, encoder, dataset = work.job, work.encoder, work.dataset
     references, code = digest_of(dataset), code_of(job.loaded_task, dataset)
+    folds = evaluation.folds or ("",)
+    of_choices = [fold for fold in folds for _ in range(len(evaluation.choices) // len(folds))]
     results = [
         Result(
             run=work.run,
@@ -142,7 +155,7 @@ def _results(work: Work, evaluation: Evaluation, fitting: Fitting) -> list[Resul
             dataset=dataset.name,
             dataset_version=dataset.version,
             size=dataset.size,
-            split="test",
+            split=LEAVE_GROUP_OUT if fitting.leave_group_out else "test",
             options=dict(job.options),
             metric=score.metric.name,
             label=score.metric.label,
@@ -169,17 +182,20 @@ def _results(work: Work, evaluation: Evaluation, fitting: Fitting) -> list[Resul
                 "criterion": "cross-entropy",
                 "constant": evaluation.constant,
                 **_about_frames(evaluation),
+                **_about_folds(score),
                 "choices": [
                     {
+                        **({"fold": fold} if fold else {}),
                         "readout": choice.readout,
                         "layer": choice.layer,
                         **({} if choice.view.rank is None else {"rank": choice.view.rank}),
                         "setting": choice.setting,
                         "decoder": decoder,
                         "marks": list(choice.marks),
-                        "curve": choice.curve,
+                        # curves of many folds are long: they stand with the headline
+                        "curve": choice.curve if score is evaluation.scores[0] or fold == folds[0] else (),
                     }
-                    for choice, decoder in zip(evaluation.choices, evaluation.decoders, strict=True)
+                    for fold, choice, decoder in zip(of_choices, evaluation.choices, evaluation.decoders, strict=True)
                 ],
             },
             extraction=work.extraction,
@@ -200,6 +216,8 @@ def _predictions(work: Work, evaluation: Evaluation, result: Result) -> tuple[st
     """Return what the record says about the estimates of a job, and the content of their file."""
     if not work.settings.keeps:
         return f"{LEFT_OUT}run with --no-store", None
+    if not evaluation.estimates:
+        return f"{LEFT_OUT}several folds", None
     try:
         found = Predictions(job_of(result), evaluation.clips, evaluation.estimates)
         content = pack(found, work.job.loaded_task.with_labels_of(work.dataset).empty())

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mirbench.domain import Result
+from mirbench.domain import LEAVE_GROUP_OUT, Result
 from mirbench.encoders.references import is_named_elsewhere, suffix
 from mirbench.errors import MirbenchError, UsageError
 from mirbench.hookspecs import hookimpl
@@ -149,6 +149,7 @@ def reproduce(
         seed=recorded.seed,
         protocol=recorded.protocol,
         train_fractions=(recorded.train_fraction,),
+        leave_group_out=recorded.split == LEAVE_GROUP_OUT,
         options=dict(recorded.options),
         precision=precision_of(recorded),
         fresh=True,

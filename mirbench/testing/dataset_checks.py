@@ -21,34 +21,40 @@ TIMES = np.arange(50, dtype=np.float64) / 50  # frame centres of one second: ref
 
 def check_every_split_has_clips(dataset: Dataset, task: Task) -> None:
     """Train, valid and test hold clips, and each clip knows its split."""
-    for split in SPLITS:
-        clips = dataset.clips(split)
-        require(bool(clips), f"clips({split!r}) returns no clips; expected one or more: probes need all three splits")
-        odd = [clip.id for clip in clips if clip.split != split]
+    for fold in (dataset, *dataset.folds):
+        for split in SPLITS:
+            clips = fold.clips(split)
+            call = f"clips({split!r}){_of(fold)}"
+            require(bool(clips), f"{call} returns no clips; expected one or more: probes need all three splits")
+            odd = [clip.id for clip in clips if clip.split != split]
+            require(
+                not odd,
+                f"{len(odd)} clips of {call} have another split, such as {odd[:5]}; expected {split!r}: set "
+                "Clip.split to the split that is asked for",
+            )
         require(
-            not odd,
-            f"{len(odd)} clips of clips({split!r}) have another split, such as {odd[:5]}; expected {split!r}: set "
-            "Clip.split to the split that is asked for",
+            {clip.id for clip in _clips(fold)} == {clip.id for clip in _clips(dataset)},
+            f"the clips{_of(fold)} are not those of the data set as a whole; expected the same clips, split anew",
         )
 
 
 def check_groups_do_not_cross_splits(dataset: Dataset, task: Task) -> None:
-    """No recording, artist or site is in two splits."""
-    groups = {split: {clip.group for clip in dataset.clips(split)} for split in SPLITS}
-    empty = [clip.id for clip in _clips(dataset) if not clip.group]
-    require(
-        not empty,
-        f"{len(empty)} clips have an empty group, such as {empty[:5]}; expected recording, artist or site: set "
-        "Clip.group",
-    )
-    for one, other in combinations(SPLITS, 2):
-        shared = sorted(groups[one] & groups[other])
+    """No recording, artist or site is in two splits, in no fold."""
+    for fold in (dataset, *dataset.folds):
+        groups = {split: {clip.group for clip in fold.clips(split)} for split in SPLITS}
+        empty = [clip.id for clip in _clips(fold) if not clip.group]
         require(
-            not shared,
-            f"{len(shared)} groups are in {one} and in {other}, such as {shared[:5]}; expected each in one split: "
-            "split by "
-            "group",
+            not empty,
+            f"{len(empty)} clips have an empty group, such as {empty[:5]}; expected recording, artist or site: set "
+            "Clip.group",
         )
+        for one, other in combinations(SPLITS, 2):
+            shared = sorted(groups[one] & groups[other])
+            require(
+                not shared,
+                f"{len(shared)} groups are in {one} and in {other}{_of(fold)}, such as {shared[:5]}; expected each in "
+                "one split: split by group",
+            )
 
 
 def check_audio_does_not_cross_splits(dataset: Dataset, task: Task) -> None:
@@ -148,6 +154,10 @@ def check_training_covers_the_test(dataset: Dataset, task: Task) -> None:
             "clips "
             "between splits, or leave them out",
         )
+
+
+def _of(fold: Dataset) -> str:
+    return f" of fold {fold.fold!r}" if fold.fold else ""
 
 
 def _clips(dataset: Dataset) -> list[Clip]:

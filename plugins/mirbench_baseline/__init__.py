@@ -72,7 +72,6 @@ def mirbench_encoders() -> Iterator[EncoderSpec]:
     )
     yield EncoderSpec(
         name="random",
-        is_floor=True,
         load=load_random,
         n_parameters=1_791_936,
         sample_rate=16000,

@@ -23,7 +23,7 @@ def mirbench_tasks() -> Iterator[TaskSpec]:
         name="anuran",
         load=load,
         default_dataset="anuran-synth",
-        description="calling frog species of a clip, macro F1 over all, frequent, common and rare ones",
+        description="calling frog species of a clip, macro average precision and F1, also of rare ones",
         license="MIT",
         citation=(
             "Canas et al., A dataset for benchmarking Neotropical anuran calls identification in passive acoustic "

@@ -10,7 +10,12 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from mirbench.domain import ClipMetric, Counts, LabelledIntervals, Metric, SetMetric
-from mirbench.evaluation.multilabel import average_precision, macro_f1, resampled_average_precision
+from mirbench.evaluation.multilabel import (
+    average_precision,
+    macro_f1,
+    resampled_average_precision,
+    resampled_macro_f1,
+)
 
 SEGMENT = 1.0  # seconds
 COLLAR = 0.2  # seconds
@@ -61,7 +66,8 @@ def overall_f1(references: Events, estimates: Events, *, kind: Kind, labels: tup
 def label_f1(references: Events, estimates: Events, *, kind: Kind, labels: tuple[str, ...], places: list[int]) -> float:
     """Average F1 over some of the labels, from sed_eval's counts; those neither there nor claimed are left out."""
     one = np.ones((1, len(references)), dtype=np.int64)
-    return float(_resampled_label_f1(references, estimates, one, kind=kind, labels=labels, places=places)[0])
+    totals = _totals(references, estimates, one, kind, labels)[:, places]
+    return float(macro_f1(totals[..., 0], totals[..., 1], totals[..., 2])[0])
 
 
 def _resampled_overall_f1(
@@ -75,7 +81,8 @@ def _resampled_label_f1(
     references: Events, estimates: Events, counts: Counts, *, kind: Kind, labels: tuple[str, ...], places: list[int]
 ) -> PerResample:
     totals = _totals(references, estimates, counts, kind, labels)[:, places]
-    return macro_f1(totals[..., 0], totals[..., 1], totals[..., 2])
+    is_annotated = np.array([any(labels[place] in each.labels for each in references) for place in places])
+    return resampled_macro_f1(totals[..., 0], totals[..., 1], totals[..., 2], is_annotated)
 
 
 def _totals(

@@ -8,9 +8,11 @@ vocabulary has one of them.
 Metrics
 -------
 - ``weighted_score`` (headline): the MIREX key score, `mir_eval.key.weighted_score`: 1 for the right key, 0.5 for a
-  perfect fifth, 0.3 for the relative and 0.2 for the parallel key. The version of mir_eval is pinned because its rule
-  for fifths changed: in 0.8.2 only an estimate a fifth *above* the reference scores 0.5 (reference C major, estimate
-  G major); a fifth below scores 0.
+  perfect fifth, 0.3 for the relative and 0.2 for the parallel key. Ascending fifths only: an estimate a fifth *above*
+  the reference scores 0.5 (reference C major, estimate G major); a fifth below scores 0. The version of mir_eval is
+  pinned because papers and releases differ in that rule.
+- ``weighted_score_descending_fifths``: the same score where descending fifths count 0.5 too (reference C major,
+  estimate F major). Compare published scores with the version that they used.
 - ``key_signature``: STONE's key signature estimation accuracy (KSEA), of 12 classes, in which relative keys are one: 1
   for the right signature, 0.5 for one that is a fifth up or down.
 - ``accuracy``: share of clips with the right key, `mir_eval` score of 1.
@@ -41,6 +43,11 @@ def weighted_score(reference: str, estimate: str) -> float:
     from mir_eval.key import weighted_score
 
     return float(weighted_score(reference, estimate or "X"))
+
+
+def weighted_score_descending_fifths(reference: str, estimate: str) -> float:
+    """Score one estimate; a fifth below the reference counts as one above. All other relations are symmetric."""
+    return max(weighted_score(reference, estimate), weighted_score(estimate, reference)) if estimate else 0.0
 
 
 def has_score(reference: str, estimate: str, value: float) -> float:
@@ -74,6 +81,11 @@ class KeyTask(Task):
     labels = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in TONICS)
     metrics = (
         ClipMetric("weighted_score", weighted_score, SOURCE),
+        ClipMetric(
+            "weighted_score_descending_fifths",
+            weighted_score_descending_fifths,
+            f"{SOURCE}, the larger of both directions",
+        ),
         ClipMetric("key_signature", key_signature, "mirbench: KSEA of STONE"),
         ClipMetric("accuracy", partial(has_score, value=1.0), f"{SOURCE} = 1"),
         *(

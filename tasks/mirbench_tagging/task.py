@@ -6,10 +6,25 @@ a CSV file the column `tags` lists tags between semicolons.
 ``macro_roc_auc`` (headline) and ``macro_average_precision`` average scikit-learn's `roc_auc_score` and
 `average_precision_score` over tags; ``roc_auc`` and ``average_precision`` are those of each tag. A tag that no clip of
 the test split has is left out.
+
+Where every clip of a data set has exactly one tag (instruments, genres, classes), ``accuracy`` is the share of clips
+whose tag has the highest probability, as published for such data sets: scikit-learn's `accuracy_score` of the
+highest-scored tags. The probe still learns each tag by itself.
 """
 
-from mirbench.domain import Dataset
+import numpy as np
+from jaxtyping import Float32
+
+from mirbench.domain import SPLITS, ClipMetric, Dataset, Metric
 from mirbench.evaluation.multilabel import VectorTask, ranking_metrics
+
+
+def is_right(reference: Float32[np.ndarray, "label"], estimate: Float32[np.ndarray, "label"]) -> float:
+    """Return 1 if the tag with the highest probability (the first of equal ones) is the annotated one, else 0."""
+    return float(reference[int(estimate.argmax())] > 0.5)
+
+
+ACCURACY = ClipMetric("accuracy", is_right, "scikit-learn accuracy_score of the highest-scored tags")
 
 
 class TaggingTask(VectorTask):
@@ -18,10 +33,13 @@ class TaggingTask(VectorTask):
     name = "tagging"
     label_column = "tags"
 
-    def __init__(self, labels: tuple[str, ...] = ()) -> None:
+    def __init__(self, labels: tuple[str, ...] = (), *, has_one_each: bool = False) -> None:
         self.labels = labels
-        self.metrics = ranking_metrics(labels, each=True)
+        macro_auc, macro_precision, *of_each = ranking_metrics(labels, each=True)
+        accuracy = (ACCURACY,) if has_one_each else ()
+        self.metrics: tuple[Metric, ...] = (macro_auc, macro_precision, *accuracy, *of_each)
 
     def with_labels_of(self, dataset: Dataset) -> "TaggingTask":
-        """Take the vocabulary of a data set."""
-        return TaggingTask(dataset.labels)
+        """Take the vocabulary of a data set, and see whether each of its clips has one tag."""
+        n_tags = {int(clip.reference.sum()) for split in SPLITS for clip in dataset.clips(split)}
+        return TaggingTask(dataset.labels, has_one_each=n_tags == {1})

@@ -39,12 +39,13 @@ def test_groups_are_those_of_the_data_set_or_follow_the_number_of_training_clips
     assert AnuranTask().with_labels_of(published).groups == {"rare": ("a", "b")}
 
 
-def test_f1_is_given_for_all_species_and_for_groups_at_a_half_and_tuned():
+def test_average_precision_leads_and_f1_is_given_tuned_and_as_published():
     task = AnuranTask(("a", "b"), {"frequent": ("a",), "rare": ("b",)})
     names = [metric.name for metric in task.metrics if not metric.label]
-    assert names[:6] == [
-        "macro_f1", "macro_f1_frequent", "macro_f1_rare",
+    assert names == [
+        "macro_average_precision", "macro_average_precision_frequent", "macro_average_precision_rare",
         "macro_f1_tuned", "macro_f1_tuned_frequent", "macro_f1_tuned_rare",
+        "macro_f1_at_0.5", "macro_f1_at_0.5_frequent", "macro_f1_at_0.5_rare", "macro_roc_auc",
     ]  # fmt: skip
     valid = [answer([1, 1], [0.9, 0.3]), answer([0, 1], [0.1, 0.28]), answer([0, 0], [0.2, 0.2])]
     tuned = task.tuned(valid)
@@ -52,9 +53,10 @@ def test_f1_is_given_for_all_species_and_for_groups_at_a_half_and_tuned():
     references = [one.reference for one in valid]
     estimates = [tuned.decode(one.logits, one.times, one.duration) for one in valid]
     assert tuned.thresholds.tolist() == pytest.approx([0.5, 0.28])  # the nearest to a half among the best
-    assert scored["macro_f1"].score(references, estimates) == 0.5
-    assert scored["macro_f1_rare"].score(references, estimates) == 0
+    assert scored["macro_f1_at_0.5"].score(references, estimates) == 0.5
+    assert scored["macro_f1_at_0.5_rare"].score(references, estimates) == 0
     assert scored["macro_f1_tuned"].score(references, estimates) == 1
+    assert scored["macro_average_precision_rare"].score(references, estimates) == 1  # no threshold
 
 
 def test_a_species_that_validation_does_not_have_keeps_the_fixed_threshold():

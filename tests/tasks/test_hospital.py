@@ -94,6 +94,15 @@ def test_every_resample_has_the_value_of_sed_eval(kind):
     assert 0.1 < expected[0] < 0.9
 
 
+def test_a_label_that_a_resample_lacks_is_left_out_of_it():
+    """Alarms are found in the first clip; the door of the second is claimed in the first, too."""
+    references = [events((1, 2, "alarm")), events((4.5, 5.5, "door"))]
+    estimates = [detected((1, 2, "alarm"), (6, 7, "door")), detected((4.5, 5.5, "door"))]
+    [metric] = [metric for metric in TASK.metrics if metric.name == "macro_segment_f1"]
+    found = metric.resample(references, estimates, np.array([[2, 0], [1, 1]]))
+    assert found.tolist() == [1.0, metric.score(references, estimates)]
+
+
 def test_filter_and_threshold_are_tuned_for_each_label():
     """A door that is faint and steady, and alarms among short false ones."""
     random = np.random.default_rng(1)

@@ -6,7 +6,7 @@ import mir_eval
 import numpy as np
 import pytest
 
-from mirbench_key.task import KeyTask, key_signature, weighted_score
+from mirbench_key.task import KeyTask, key_signature, weighted_score, weighted_score_descending_fifths
 
 TASK = KeyTask()
 SCORES = {metric.name: metric.score for metric in TASK.metrics}
@@ -35,6 +35,23 @@ def test_golden_scores(reference, estimate, score, kind):
     assert weighted_score(reference, estimate) == score
     counted = {name for name, metric in SCORES.items() if name in COUNTED and metric(reference, estimate)}
     assert counted == {kind}
+
+
+@pytest.mark.parametrize("reference", TASK.labels)
+def test_descending_fifths_count_half_and_nothing_else_changes(reference):
+    n_changed = 0
+    for estimate in (*TASK.labels, ""):
+        ascending, both = weighted_score(reference, estimate), weighted_score_descending_fifths(reference, estimate)
+        if ascending != both:
+            n_changed += 1
+            tonic, mode = mir_eval.key.split_key_string(reference)
+            assert mir_eval.key.split_key_string(estimate) == ((tonic - 7) % 12, mode)
+            assert (ascending, both) == (0.0, 0.5)
+    assert n_changed == 1
+
+
+def test_the_headline_counts_ascending_fifths():
+    assert [metric.name for metric in TASK.metrics[:2]] == ["weighted_score", "weighted_score_descending_fifths"]
 
 
 def test_there_are_24_labels_and_mir_eval_knows_each():

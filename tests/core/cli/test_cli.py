@@ -66,7 +66,7 @@ def test_run_prints_a_table_and_writes_records_and_leaderboard(mirbench, recordi
     assert (out / "leaderboard.csv").read_bytes() == first
     assert first.count(b"\n") == 1 + 2
     assert mirbench("leaderboard", "--out", out, "--long")[0] == 0
-    assert (out / "leaderboard-long.csv").read_bytes().count(b"\n") == 1 + 2 * 7
+    assert (out / "leaderboard-long.csv").read_bytes().count(b"\n") == 1 + 2 * 8
 
 
 @pytest.mark.parametrize("kind", ["md", "latex", "json", "html"])

@@ -36,16 +36,16 @@ MANY = board(random=(0.2, 0.5), a_b=(0.8, 0.9), c=(0.5, 0.7), d=(0.9, None))
 
 @pytest.fixture
 def table():
-    return lay_out(MANY, {"a_b": About(1234, "MIT", "Apache-2.0"), "random": About(is_floor=True)}, only_headlines=True)
+    return lay_out(MANY, {"a_b": About(1234, "MIT", "Apache-2.0")}, only_headlines=True)
 
 
-def test_ranks_and_normalised_scores_are_over_all_headlines_or_none(table):
+def test_win_rates_and_ranks_are_over_all_headlines_and_what_is_missing_is_lost(table):
     rows = {row.encoder: row for row in table.rows}
-    assert [row.encoder for row in table.rows] == ["a_b", "c", "random", "d"]
-    assert rows["a_b"].mean_rank == pytest.approx(1.0)  # among those that have all
-    assert rows["a_b"].mean_normalised == pytest.approx((0.6 / 0.7 + 1) / 2)
-    assert rows["random"].mean_normalised == 0
-    assert (rows["d"].mean_rank, rows["d"].mean_normalised, rows["d"].n_tasks) == (None, None, 1)
+    assert [row.encoder for row in table.rows] == ["a_b", "c", "d", "random"]
+    assert rows["a_b"].standing.win_rate == pytest.approx((2 / 3 + 1) / 2)  # d is better on key
+    assert rows["d"].standing.win_rate == pytest.approx((1 + 0) / 2)
+    assert [rows[name].standing.rank for name in ("a_b", "c", "d", "random")] == [1, 2, 2, 4]
+    assert (rows["d"].n_tasks, rows["a_b"].n_tasks) == (1, 2)
 
 
 def test_other_protocols_have_columns_but_no_part_in_the_aggregates():
@@ -53,24 +53,19 @@ def test_other_protocols_have_columns_but_no_part_in_the_aggregates():
     table = lay_out([*MANY, *others], {}, only_headlines=True)
     rows = {row.encoder: row for row in table.rows}
     assert len(table.columns) == 4
-    assert (rows["a_b"].mean_rank, rows["c"].mean_rank, rows["c"].n_tasks) == (1.0, 2.0, 2)
-    assert lay_out(others, {}, only_headlines=True).rows[0].mean_rank == 1.0
-
-
-def test_without_the_floor_nothing_is_normalised():
-    assert {
-        row.mean_normalised for row in lay_out(board(a=(1.0, 0.5), b=(0.5, 1.0)), {}, only_headlines=True).rows
-    } == {None}
+    assert (rows["a_b"].standing.rank, rows["c"].standing.rank, rows["c"].n_tasks) == (1, 2, 2)
+    assert lay_out(others, {}, only_headlines=True).rows[0].standing is None  # nobody to beat
 
 
 def test_csv_has_a_row_an_encoder_and_a_column_a_number(table):
     rows = list(csv.DictReader(io.StringIO(as_csv(table))))
     assert list(rows[0]) == [
-        "schema", "encoder", "parameters", "licence", "weights", "speed", "mean_rank", "mean_normalised", "n_tasks",
-        "key/d/key_score", "beat/d/beat_score",
+        "schema", "encoder", "parameters", "licence", "weights", "speed", "win_rate", "rank", "rank_low", "rank_high",
+        "n_tasks", "key/d/key_score", "beat/d/beat_score",
     ]  # fmt: skip
     assert rows[0]["parameters"] == "1234"
-    assert rows[3]["beat/d/beat_score"] == ""
+    assert rows[2]["beat/d/beat_score"] == ""
+    assert (rows[0]["rank"], rows[0]["rank_low"]) == ("1", "")  # scores of clips are not known
 
 
 def test_columns_do_not_mix_what_differs():
@@ -93,9 +88,13 @@ def test_columns_do_not_mix_what_differs():
 
 def test_markdown_marks_the_best_and_the_second(table):
     lines = as_markdown(table, published()[:1]).splitlines()
-    assert lines[0].startswith("| encoder | parameters | weights | key: key_score | beat: beat_score | mean rank |")
-    assert "| a_b | 1,234 | Apache-2.0 | <u>0.800</u> [0.000, 1.000] | **0.900** [0.000, 1.000] | 1.00 |" in lines[2]
-    assert f"| **0.900** [0.000, 1.000] | {MISSING} | {MISSING} |" in lines[5]
+    assert lines[0].startswith(
+        "| encoder | parameters | weights | key: key_score | beat: beat_score | win rate | rank (95 %) |"
+    )
+    assert (
+        "| a_b | 1,234 | Apache-2.0 | <u>0.800</u> [0.000, 1.000] | **0.900** [0.000, 1.000] | 0.83 | 1st |" in lines[2]
+    )
+    assert f"| **0.900** [0.000, 1.000] | {MISSING} | 0.50 | 2nd |" in lines[4]
     assert "protocols of their own" in lines[7]
 
 
