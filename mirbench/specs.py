@@ -51,6 +51,9 @@ class EncoderSpec:
         Licence of the weights; empty where there are none.
     citation
         Authors and year of the publication.
+    remark
+        What a reader of a table must know of the weights that ship, such as that they were trained on data of the same
+        kind as a test; shown in tables beside the encoder.
     """
 
     name: str
@@ -68,6 +71,7 @@ class EncoderSpec:
     license: str = "unknown"
     weights_license: str = ""
     citation: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

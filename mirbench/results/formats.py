@@ -41,6 +41,7 @@ class About:
     parameters: int | None = None
     license: str = ""
     weights: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -220,6 +221,7 @@ def _heads(row: Row) -> dict[str, Any]:
         "parameters": row.about.parameters,
         "licence": row.about.license,
         "weights": row.about.weights,
+        "remark": row.about.remark,
         "speed": row.speed,
         "win_rate": standing and standing.win_rate,
         "rank": standing and standing.rank,
@@ -314,6 +316,7 @@ def _sides(table: Table) -> "tuple[list[Column], list[Column]]":
     right: list[Column] = [
         ("win rate", lambda row: MISSING if row.standing is None else f"{row.standing.win_rate:.2f}"),
         ("rank (95 %)", lambda row: MISSING if row.standing is None else str(row.standing)),
+        ("remark", lambda row: row.about.remark),
     ]
     used = [
         [column for column in side if any(column[1](row) not in ("", MISSING) for row in table.rows)]

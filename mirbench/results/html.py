@@ -41,6 +41,7 @@ def as_html(table: Table, results: Iterable[Result], others: Sequence[Mapping[st
                 "parameters": row.about.parameters,
                 "licence": row.about.license,
                 "weights": row.about.weights,
+                "remark": row.about.remark,
                 "speed": row.speed,
                 "winRate": row.standing and row.standing.win_rate,
                 "rank": row.standing and row.standing.rank,

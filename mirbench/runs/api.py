@@ -329,7 +329,7 @@ def about_encoders(plugins: Plugins, encoders: Iterable[str]) -> dict[str, About
         except MirbenchError:
             continue  # its plugin is not installed here
         weights = "publisher's" if at else spec.weights_license.split(":")[0]
-        found[encoder] = About(spec.n_parameters, spec.license, weights)
+        found[encoder] = About(spec.n_parameters, spec.license, weights, "" if at else spec.remark)
     return found
 
 
