@@ -33,7 +33,7 @@ def mirbench_datasets() -> Iterator[DatasetSpec]:
         tasks=("anuran",),
         sizes=("default", "small"),
         is_embedded=True,
-        description="1,560 clips of 3 s (78 min): synthetic choruses of 24 frog species of AnuraSet, made here",
+        description="2,224 clips of 3 s (111 min): synthetic choruses of 24 frog species of AnuraSet, made here",
         license="MIT: synthesised, no recordings",
         citation=(
             "species and their groups: Canas et al., A dataset for benchmarking Neotropical anuran calls "

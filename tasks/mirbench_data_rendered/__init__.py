@@ -1,4 +1,4 @@
-"""rendered-scores: real compositions, synthetic instruments, exact labels."""
+"""rendered-scores: chorales, tunes and generated songs, synthetic instruments, exact labels."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -33,10 +33,10 @@ def mirbench_datasets() -> Iterator[DatasetSpec]:
         tasks=("beat", "chord", "key", "tagging"),
         sizes=("default", "small"),
         is_embedded=True,
-        description="768 excerpts (5 h) of Bach's chorales and British and Irish tunes, rendered on this machine",
+        description="960 clips (3.7 h): Bach's chorales, accompanied tunes and generated songs, rendered on this machine",
         license=(
             "scores: distributed inside music21 with permission of their encoders, some for non-commercial use only; "
-            "SoundFont TimGM6mb: GPL-2; rendered audio stays on this machine"
+            "SoundFonts: TimGM6mb GPL-2, Merlin GPL-3; rendered audio stays on this machine"
         ),
         citation="Cuthbert and Ariza, music21: A toolkit for computer-aided musicology, ISMIR 2010",
     )
