@@ -33,7 +33,7 @@ def mirbench_datasets() -> Iterator[DatasetSpec]:
         tasks=("beat", "chord", "key", "tagging"),
         sizes=("default", "small"),
         is_embedded=True,
-        description="960 clips (3.7 h): Bach's chorales, accompanied tunes and generated songs, rendered on this machine",
+        description="960 clips (3.7 h) of chorales, accompanied tunes and generated songs, rendered on this machine",
         license=(
             "scores: distributed inside music21 with permission of their encoders, some for non-commercial use only; "
             "SoundFonts: TimGM6mb GPL-2, Merlin GPL-3; rendered audio stays on this machine"
