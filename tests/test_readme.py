@@ -78,9 +78,11 @@ def test_every_data_set_is_in_the_guide():
 def test_the_numbers_of_the_data_set_are_those_of_its_index():
     sheet = (ROOT / "docs" / "explanation" / "embedded-data.md").read_text()
     entries = read_index()
-    sources = Counter(entry.id.startswith("bach/") for entry in entries)
-    assert f"**{len(entries)} excerpts" in sheet
-    assert f"{sources[True]} of Bach's chorales, {sources[False]} British and Irish tunes" in sheet
+    kinds = Counter(entry.kind for entry in entries)
+    splits = Counter(entry.split for entry in entries)
+    assert f"**{len(entries)} clips" in sheet
+    assert f"{kinds['chorale']} chorales, {kinds['tune']} tunes and {kinds['song']} generated" in sheet
+    assert f"{splits['train']} clips to train, {splits['valid']} to validate, {splits['test']} to test" in sheet
     counts = dict(line.rsplit(",", 1) for line in LEFT_OUT.read_text().splitlines()[1:])
     failing = sum(int(n) for reason, n in counts.items() if "tonic" in reason or "profiles" in reason)
     assert f"{failing:,} pieces fail these two rules" in sheet

@@ -178,8 +178,8 @@ def compare_command(
     encoders), and a sign test over tasks. Where there are too few groups, no claim is made. Weights that differ in the
     seed of their training are one model: NAME@1,NAME@2 against another; its intervals hold seeds and groups.
 
-    Without --protocol, of the standard one with all training clips; options of tasks (such as decoder=dbn) count where
-    --task names the task.
+    Without --protocol, of the standard one with all training clips; options of tasks (such as decoder=peaks) count
+    where --task names the task.
     """
     from tabulate import tabulate
 

@@ -59,7 +59,7 @@ FAILED = 1
     callback=pairs,
     metavar="NAME=VALUE",
     multiple=True,
-    help="Option of a task (see mirbench info TASK), e.g. decoder=dbn; may be repeated.",
+    help="Option of a task (see mirbench info TASK), e.g. decoder=peaks; may be repeated.",
 )
 @click.option(
     "--layers",

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -158,12 +158,16 @@ def evaluate(features: StoredFeatures, task: Task, dataset: Dataset, fitting: Fi
     scored = time.perf_counter()
     scores = score_folds([each.tested for each in fitted], fitting.seed, fitting.workers)
     choices = tuple(choice for each in fitted for choice in each.choices)
+    perfect = _ceiling(fitted[0].tested.tasks[0], choices[0], fitted[0].tested.clips, fitting)
+    if perfect is not None and task.metrics[0].higher_is_better and perfect < LOWEST_CEILING:
+        mark = f"frame rate too low for this task: a perfect probe scores {perfect:.2f}"
+        choices = tuple(replace(choice, marks=(*choice.marks, mark)) for choice in choices)
     n_clips = {split: round(np.mean([each.n_clips[split] for each in fitted])) for split in SPLITS}
     return Evaluation(
         scores=scores,
         choices=choices,
         stored=choices[0].view.stored_as(fitted[0].tested.clips[0]),
-        ceiling=_ceiling(fitted[0].tested.tasks[0], choices[0], fitted[0].tested.clips, fitting),
+        ceiling=perfect,
         constant=choices[0].constant,
         decoders=tuple(own.decoder for each in fitted for own in each.tested.tasks),
         n_clips={**n_clips, "test": sum(each.n_clips["test"] for each in fitted)},

@@ -47,7 +47,7 @@ def latest(results: Iterable[Result], now: datetime | None = None) -> list[Resul
 
 
 def options_of(result: Result) -> str:
-    """Return the task's options that differ from its defaults, such as "decoder=dbn".
+    """Return the task's options that differ from its defaults, such as "decoder=peaks".
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from mirbench.domain import LEAVE_GROUP_OUT, SPLITS, Clip, Dataset, Encoder, Res
 from mirbench.encoders.precision import Variant
 from mirbench.errors import DamagedFeaturesError
 from mirbench.evaluation.bootstrap import Score
-from mirbench.evaluation.evaluate import LOWEST_CEILING, Evaluation, Fitting, evaluate
+from mirbench.evaluation.evaluate import Evaluation, Fitting, evaluate
 from mirbench.features.extract import extract
 from mirbench.features.region import Region
 from mirbench.features.store import FeatureStore
@@ -227,12 +227,5 @@ def _predictions(work: Work, evaluation: Evaluation, result: Result) -> tuple[st
 
 
 def _about_frames(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the score of a perfect probe at the encoder's frame rate, and a mark where it is low."""
-    if evaluation.ceiling is None:
-        return {}
-    is_low = evaluation.scores[0].metric.higher_is_better and evaluation.ceiling < LOWEST_CEILING
-    return {
-        "oracle": evaluation.ceiling,
-        "stored": evaluation.stored,
-        **({"frame rate": "too low for this task"} if is_low else {}),
-    }
+    """Return the score of a perfect probe at the encoder's frame rate, and how frames are stored."""
+    return {} if evaluation.ceiling is None else {"oracle": evaluation.ceiling, "stored": evaluation.stored}

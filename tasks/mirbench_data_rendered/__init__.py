@@ -33,10 +33,10 @@ def mirbench_datasets() -> Iterator[DatasetSpec]:
         tasks=("beat", "chord", "key", "tagging"),
         sizes=("default", "small"),
         is_embedded=True,
-        description="960 clips (3.7 h): chorales, accompanied tunes and generated songs, rendered on this machine",
+        description="960 clips (3.7 h) of chorales, accompanied tunes and generated songs, rendered on this machine",
         license=(
             "scores: distributed inside music21 with permission of their encoders, some for non-commercial use only; "
-            "SoundFonts TimGM6mb: GPL-2, Merlin: GPL-3, fetched as a file; rendered audio stays on this machine"
+            "SoundFonts: TimGM6mb GPL-2, Merlin GPL-3; rendered audio stays on this machine"
         ),
         citation="Cuthbert and Ariza, music21: A toolkit for computer-aided musicology, ISMIR 2010",
     )

@@ -143,12 +143,18 @@ def test_the_plan_is_a_pure_function():
     assert repr(recordings()) == first
 
 
-def test_there_are_1560_clips_of_26_sites_and_no_site_is_in_two_splits():
-    assert len(DEFAULT) == 1560
+def test_there_are_2224_clips_of_52_sites_and_no_site_is_in_two_splits():
+    assert len(DEFAULT) == 2224
     assert len({clip.name for clip in DEFAULT}) == len(DEFAULT)
     sites = {split: {clip.site.name for clip in DEFAULT if clip.site.split == split} for split in SPLITS}
     assert {split: len(names) for split, names in sites.items()} == SITES
     assert len(set.union(*sites.values())) == sum(SITES.values())
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_species_is_in_clips_of_three_sites_of_every_split(split):
+    for code in SPECIES:
+        assert len({clip.site.name for clip in DEFAULT if clip.site.split == split and code in clip.labels}) >= 3, code
 
 
 @pytest.mark.parametrize("split", SPLITS)
