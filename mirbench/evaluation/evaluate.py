@@ -166,7 +166,7 @@ def evaluate(features: StoredFeatures, task: Task, dataset: Dataset, fitting: Fi
     return Evaluation(
         scores=scores,
         choices=choices,
-        stored=choices[0].view.stored_as(fitted[0].tested.clips[0]),
+        stored=choices[0].view.stored_as(folds[0].clips("valid")[0]),
         ceiling=perfect,
         constant=choices[0].constant,
         decoders=tuple(own.decoder for each in fitted for own in each.tested.tasks),

@@ -5,8 +5,8 @@ Conventions
 References and estimates are rising times in seconds. In a CSV file the column `beats` names a text file with one beat
 a line; what follows the time on its line (such as the position in the bar) is passed over.
 
-The probe learns one logit a frame: 1 at the frame nearest to a beat and at every frame within 35 ms of one (half of
-the tolerance of the F-measure), 0 elsewhere, whatever the frame rate. A bar-pointer model of tempo and position decodes
+The probe learns one logit a frame: 1 at the frame nearest to a beat, less with distance to .5 at 35 ms from one (half
+of the tolerance of the F-measure), 0 elsewhere, whatever the frame rate. A bar-pointer model of tempo and position decodes
 them (see `mirbench_beat.bar_pointer`); it has nothing to tune. With the option ``decoder=peaks``, peaks of the sigmoid
 at least 0.2 s apart (300 beats a minute) are beats if they reach a threshold, which is tuned on the validation split
 for the F-measure: onsets that stand out are then beats, whether they lie on the pulse or not.
@@ -156,12 +156,13 @@ class BeatTask(Task):
         return beats
 
     def target(self, reference: Beats, times: Float64[np.ndarray, "time"]) -> Float32[np.ndarray, "time 1"]:
-        """Mark the frame nearest to each beat, and all within 35 ms of one."""
+        """Mark the frame nearest to each beat with 1, and all within 35 ms with .5 to 1, the nearer the higher."""
         marked = np.zeros((len(times), 1), dtype=np.float32)
         inside = reference[reference <= times[-1] + 0.5 * (times[-1] - times[0]) / max(1, len(times) - 1)]
         for beat in inside:
             distances = np.abs(times - beat)
-            marked[distances <= HALF_WIDTH] = 1
+            near = distances <= HALF_WIDTH
+            marked[near, 0] = np.maximum(marked[near, 0], 1 - distances[near] / (2 * HALF_WIDTH))
             marked[distances.argmin()] = 1
         return marked
 

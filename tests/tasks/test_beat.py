@@ -36,10 +36,16 @@ def test_exactly_70_ms_is_a_hit():
     assert SCORES["f_measure"](BEATS, BEATS + 0.0701) == 0.0
 
 
-def test_targets_are_widened_by_one_frame():
-    times = np.arange(100) / 50
-    target = TASK.target(np.array([0.0, 1.005]), times)[:, 0]
-    assert np.flatnonzero(target).tolist() == [0, 1, 49, 50, 51]
+@pytest.mark.parametrize("rate", [2.0, 5.0, 50.0, 100.0])
+def test_targets_are_35_ms_wide_whatever_the_frame_rate(rate):
+    times = np.arange(int(3 * rate)) / rate
+    beats = np.array([0.0, 1.005])
+    target = TASK.target(beats, times)[:, 0]
+    distances = np.abs(times[:, None] - beats).min(axis=1)
+    nearest = {int(np.abs(times - beat).argmin()) for beat in beats}
+    assert set(np.flatnonzero(target)) == set(np.flatnonzero(distances <= 0.035)) | nearest
+    assert {int(place) for place in np.flatnonzero(target == 1)} == nearest
+    assert target[target > 0].min() >= 0.5
 
 
 def test_the_threshold_is_tuned_on_what_it_is_given():

@@ -15,7 +15,9 @@ from mirbench.domain import SPLITS, Prediction
 from mirbench.errors import RecordError
 from mirbench.evaluation.bootstrap import score
 from mirbench.evaluation.evaluate import Choice, Evaluation, Fitting
+from mirbench.evaluation.views import View
 from mirbench.features.store import FeatureStore
+from mirbench.features.stored import StoredFeatures
 from mirbench.plan import Job, Settings
 from mirbench.plugins import Plugins
 from mirbench.probes.linear import LinearProbe
@@ -27,6 +29,7 @@ from mirbench.runs.verify import verify
 
 N_CLIPS = 12
 PROBE = LinearProbe(np.zeros((1, 1)), np.zeros(1))  # of which no prediction is asked
+VIEW = View(StoredFeatures.__new__(StoredFeatures), "mean", 0)
 TASKS = {
     "key": {},
     "chord": {"vocabulary": "triads"},
@@ -115,7 +118,7 @@ def write(out, plugins, name, n_seeds=1, run="r", keeps=True):
     clips = dataset.clips("test")
     evaluation = Evaluation(
         scores=score(tasks, clips, estimates, 0),
-        choices=(Choice(probe=PROBE, readout="mean", layer=0, setting=1.0, curve=()),) * n_seeds,
+        choices=(Choice(probe=PROBE, view=VIEW, setting=1.0, curve=()),) * n_seeds,
         decoders=tuple(each.decoder for each in tasks),
         estimates=tuple(estimates),
         clips=tuple(clip.id for clip in clips),
