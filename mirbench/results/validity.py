@@ -276,6 +276,12 @@ def _adjusted(found: Validity) -> str:
     return _share(found.pairs.n_adjusted, found) + (f" ({marked})" if marked else "")
 
 
+def _encoders(found: Validity) -> str:
+    if not found.results:
+        return NO_RECORDS
+    return f"{len(found.results)}{'' if found.version == found.facts.version else ' (other data)'}"
+
+
 def cautions(found: Validity) -> list[str]:
     """Return what a reader should know before relying on the values, as sentences."""
     said = []
@@ -310,7 +316,7 @@ def rows_of(found: Validity) -> dict[str, str]:
         "ceiling": _ceiling(found),
         "chance": _listed(facts.chance),
         "baselines": _listed(facts.baselines),
-        "encoders": str(len(found.results)) if found.results else NO_RECORDS,
+        "encoders": _encoders(found),
         "untrained floor": _of(found.floor, found),
         "best": _of(found.best, found),
         "mean half-width": _number(found.half_width) if found.results else NO_RECORDS,
@@ -373,7 +379,7 @@ def _row(found: Validity) -> tuple[str, ...]:
         _number(best_baseline),
         _of(found.floor, found),
         _of(found.best, found),
-        str(len(found.results)) if found.results else NO_RECORDS,
+        _encoders(found),
         _times(found.spread, found),
         _times(found.gain, found),
         _share(pairs.n_small, found),

@@ -94,6 +94,7 @@ def test_records_of_another_version_count_where_there_are_no_others_and_are_mark
     older = made("mfcc", 0.6, dataset_version="00")
     found = validity_of(FACTS, results_for(FACTS, [older, old]), {})
     assert found.results == (old,)
+    assert "| 1 (other data) |" in as_markdown([found])
     assert cautions(found) == ["The records are of version 0 of the data; this is version 1."]
 
 
