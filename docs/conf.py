@@ -23,7 +23,7 @@ extensions = [
     "sphinx_click",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "reference/generated/validity.md"]  # the latter is included in explanation/validity
 smartquotes = False  # options begin with two hyphens
 default_role = "code"  # names between single backticks in docstrings
 

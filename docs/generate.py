@@ -20,6 +20,7 @@ from mirbench.domain import SPLITS, Result
 from mirbench.plugins import Plugins
 from mirbench.results import records
 from mirbench.results.leaderboard import data_of, latest, options_of
+from mirbench.results.validity import as_markdown, read_facts, validity_in
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "results" / "records"
@@ -137,6 +138,7 @@ def tasks() -> str:
                     ("data sets", ", ".join(f"`{name}`" for name in datasets)),
                     ("licence", spec.license),
                     ("citation", spec.citation),
+                    ("does not show", spec.limits),
                 ]
             ),
         ]
@@ -259,6 +261,15 @@ def results() -> str:
         ]
         parts += [f"## {title}", table(["encoder", *(f"`{metric}`" for metric in metrics)], rows)]
     return _page(parts)
+
+
+def validity() -> str:
+    """Show what each task can show, from the records and from `results/validity.json`, the facts of the data sets."""
+    out = RECORDS.parent
+    facts = read_facts(out / "validity.json")
+    if not facts:
+        return "No facts of data sets are kept: `mirbench check all --validity --format json` writes them.\n"
+    return as_markdown(validity_in(out, facts))
 
 
 def _value(result: Result | None) -> str:
@@ -454,6 +465,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "datasets": datasets,
     "schema": schema,
     "results": results,
+    "validity": validity,
     "api": api,
     "packages": packages,
     "notebook": notebook,

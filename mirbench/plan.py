@@ -78,15 +78,19 @@ class Settings:
     trust_remote_code: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
 
-    def request(self, task: TaskSpec) -> DatasetRequest:
+    def request(self, task: TaskSpec, *, needs_audio: bool = True) -> DatasetRequest:
         """Return the request to a data set.
 
         Parameters
         ----------
         task
             Task for which references are needed.
+        needs_audio
+            Whether audio will be read.
         """
-        return DatasetRequest(task=task.name, size=self.size, home=self.home, workers=self.workers)
+        return DatasetRequest(
+            task=task.name, size=self.size, home=self.home, workers=self.workers, needs_audio=needs_audio
+        )
 
 
 @runtime_checkable

@@ -143,6 +143,8 @@ class TaskSpec:
         Licence of the code.
     citation
         Authors and year of the publication.
+    limits
+        What a result on the default data set does not show, in a sentence or two; see `mirbench check NAME --validity`.
     """
 
     name: str
@@ -152,6 +154,7 @@ class TaskSpec:
     description: str = ""
     license: str = "unknown"
     citation: str = ""
+    limits: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -180,6 +180,8 @@ def print_task(spec: TaskSpec) -> None:
     for name, values in spec.options.items():
         echo(f"option {name}: {', '.join(values)} (default: {values[0]})")
     echo(f"default data set: {spec.default_dataset or 'none'}")
+    if spec.limits:
+        echo(f"does not show: {spec.limits}")
     for metric in task.metrics:
         echo(f"metric {metric.name}: {metric.source}")
 

@@ -1,12 +1,16 @@
 """Commands that list, describe and check encoders, tasks and data sets."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from mirbench.cli.console import echo, print_dataset, print_encoder, print_specs, print_task, report_problems
 from mirbench.cli.options import Session, size_option, trust_option, with_session
+from mirbench.cli.reports import out_option
+from mirbench.cli.validity import check_validity
+from mirbench.errors import UsageError
 from mirbench.specs import DatasetSpec, EncoderSpec, TaskSpec
 
 FAILED = 1
@@ -56,9 +60,31 @@ def info_command(name: str, trust_remote_code: bool, session: Session) -> None:
 @click.argument("name")
 @size_option
 @trust_option
+@click.option("--validity", "is_of_validity", is_flag=True, help="Show what a task, or a suite of tasks, can show.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["text", "markdown", "json"]),
+    default="text",
+    show_default=True,
+    help="With --validity: also write OUT/validity.md, or the facts of the data sets to OUT/validity.json.",
+)
+@out_option
 @with_session("device", "home", "workers", "plugins")
-def check_command(name: str, size: str, trust_remote_code: bool, session: Session) -> None:
-    """Run the conformance checks on an encoder, a task or a data set."""
+def check_command(
+    name: str, size: str, trust_remote_code: bool, is_of_validity: bool, kind: str, out: Path, session: Session
+) -> None:
+    """Run the conformance checks on an encoder, a task or a data set.
+
+    With --validity, NAME is a task, a suite, or "all" for the suite core. From the references of its default data set
+    and the records in OUT, it prints the ceiling, chance, baselines that need no audio, the untrained floor, how far
+    encoders are spread, and the share of pairs of encoders that the test split tells apart. No audio is needed.
+    """
+    if is_of_validity:
+        check_validity(name, out, kind, size, session)
+        return
+    if kind != "text":
+        raise UsageError(f"--format {kind} goes with --validity")
     from mirbench.runs.planning import load_dataset
     from mirbench.testing import checks_of
 

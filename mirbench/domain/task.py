@@ -310,6 +310,25 @@ class Task(ABC):
         """
         return None
 
+    def baselines(self, references: Sequence[Any], durations: Sequence[float]) -> Mapping[str, Sequence[Any]]:
+        """Return estimates that need no audio, by what they are; none by default.
+
+        An encoder that scores no higher has shown nothing; see `mirbench check NAME --validity`.
+
+        Parameters
+        ----------
+        references
+            Annotations of the training clips.
+        durations
+            Lengths of the test clips in seconds.
+
+        Returns
+        -------
+        Mapping[str, Sequence[Any]]
+            Estimates of the test clips, in their order, as `decode` returns them.
+        """
+        return {}
+
     @abstractmethod
     def empty(self) -> Any:
         """Return the empty estimate, such as an array without beats."""

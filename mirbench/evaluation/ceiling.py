@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mirbench.domain import Clip, ClipMetric, Task
-from mirbench.evaluation.scoring import score_clips
+from mirbench.domain import Clip, Task
+from mirbench.evaluation.scoring import value_of
 from mirbench.evaluation.views import View
 from mirbench.probes.objectives import objective_of
 
@@ -35,9 +35,4 @@ def ceiling(task: Task, view: View, clips: Sequence[Clip], durations: Sequence[f
         _, times = view.read(clip)
         logits = objective.certain(task.target(clip.reference, times), n_labels)
         estimates.append(task.decode(logits.astype(np.float32), times, duration))
-    references, metric = [clip.reference for clip in clips], task.metrics[0]
-    if not isinstance(metric, ClipMetric):
-        return float(metric.score(references, estimates))
-    scored = score_clips(metric.score, references, estimates, workers)
-    values, weights = np.array([each if isinstance(each, tuple) else (each, 1.0) for each in scored]).T
-    return float(values @ weights / weights.sum())
+    return value_of(task.metrics[0], [clip.reference for clip in clips], estimates, workers)

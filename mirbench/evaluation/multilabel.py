@@ -8,7 +8,7 @@ at once; a test asserts that both agree.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -50,6 +50,10 @@ class VectorTask(Task):
 
     def decode(self, logits: Vector, times: Float64[np.ndarray, "time"], duration: float) -> Vector:
         return sigmoid(logits).astype(np.float32)
+
+    def baselines(self, references: Vectors, durations: Sequence[float]) -> Mapping[str, Vectors]:
+        frequencies = np.stack(references).mean(axis=0, dtype=np.float32)
+        return {"label frequencies": [frequencies] * len(durations)}
 
     def empty(self) -> Vector:
         return np.zeros(len(self.labels), dtype=np.float32)

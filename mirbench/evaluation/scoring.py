@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
+from mirbench.domain import ClipMetric, Metric
 from mirbench.processes import process_pool
 
 SECONDS_ALONE = 10.0  # for which starting processes does not pay
@@ -34,6 +37,17 @@ def score_clips(score: ScoreFunction, references: Sequence[Any], estimates: Sequ
     pieces = [rest[start : start + size] for start in range(0, len(rest), size)]
     with process_pool(workers) as pool:
         return found + list(chain.from_iterable(pool.map(_score_piece, [score] * len(pieces), pieces)))
+
+
+def value_of(metric: Metric, references: Sequence[Any], estimates: Sequence[Any], workers: int = 1) -> float:
+    """Return the value of a metric on a test split, without an interval; nan where nothing can be compared."""
+    if not isinstance(metric, ClipMetric):
+        return float(metric.score(references, estimates))
+    scored = score_clips(metric.score, references, estimates, workers)
+    values, weights = np.array([each if isinstance(each, tuple) else (each, 1.0) for each in scored]).T
+    if metric.aggregate == "sum":
+        return float(values.sum())
+    return float(values @ weights / weights.sum()) if weights.sum() > 0 else float("nan")
 
 
 def _can_be_sent(score: ScoreFunction, pairs: Sequence[tuple[Any, Any]]) -> bool:

@@ -30,4 +30,9 @@ def mirbench_tasks() -> Iterator[TaskSpec]:
             "monitoring, Scientific Data 2023; Moummad, Farrugia, Serizel, Froidevaux and Lostanlen, Mixture of mixups "
             "for multi-label classification of rare anuran sounds, EUSIPCO 2024"
         ),
+        limits=(
+            "Synthetic calls over synthetic backgrounds, computed from published acoustics: no recorded "
+            "individuals, no species beyond the list, no errors of annotators, few sites. The order of encoders "
+            "on recordings may differ."
+        ),
     )

@@ -27,4 +27,9 @@ def mirbench_tasks() -> Iterator[TaskSpec]:
         description="beat times, a bar-pointer model or peak picking, F-measure within 70 ms",
         license="MIT",
         citation="Davies, Degara and Plumbley, Evaluation methods for musical audio beat tracking, C4DM-TR-09-06",
+        limits=(
+            "Rendered music of steady metre: the tempo drifts by some percent and in some clips changes at a bar "
+            "line, but nobody plays rubato, and beats follow the time signature, not listeners. Few styles, no "
+            "chorales, no recordings."
+        ),
     )

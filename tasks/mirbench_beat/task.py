@@ -37,6 +37,7 @@ EXPECTED = "one beat a line, its time in seconds first"
 SHORTEST_PERIOD, LONGEST_PERIOD = 0.1, 10.0  # seconds: 600 and 6 beats a minute; outside, the unit is another one
 HALF_WIDTH = 0.035  # seconds around a beat in which frames are positive
 DISTANCE = 0.2  # seconds; 300 beats a minute
+STEADY_PERIOD = 0.5  # seconds; 120 beats a minute, of a baseline
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 SOURCE = "mir_eval 0.8.2 beat."
 
@@ -199,6 +200,12 @@ class BeatTask(Task):
     def restored(self, decoder: Mapping[str, Any]) -> "BeatTask":
         """Return the task with the threshold that was tuned."""
         return self if self.decoder_name == "dbn" else BeatTask(threshold=float(decoder["threshold"]))
+
+    def baselines(self, references: Sequence[Beats], durations: Sequence[float]) -> Mapping[str, Sequence[Beats]]:
+        """Return steady beats from the beginning of a clip: at 120 beats a minute, and at the training median."""
+        periods = [float(np.median(np.diff(beats))) for beats in references if len(beats) > 1]
+        grids = {"120 bpm": STEADY_PERIOD} | ({"median tempo": float(np.median(periods))} if periods else {})
+        return {name: [np.arange(0.0, each, period) for each in durations] for name, period in grids.items()}
 
     def empty(self) -> Beats:
         """Give no beats."""

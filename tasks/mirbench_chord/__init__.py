@@ -27,4 +27,9 @@ def mirbench_tasks() -> Iterator[TaskSpec]:
         description="chords over time, 12 major, 12 minor and none; mir_eval's majmin",
         license="MIT",
         citation="Pauwels and Peeters, Evaluating automatically estimated chord sequences, ICASSP 2013",
+        limits=(
+            "Rendered chorales, tunes with accompaniment and generated progressions. Labels come from the score "
+            "or the generator, not from listeners: no recordings, no singing, no disagreement of annotators, few "
+            "chords beyond triads and sevenths."
+        ),
     )

@@ -29,4 +29,8 @@ def mirbench_tasks() -> Iterator[TaskSpec]:
             "Mesaros, Heittola and Virtanen, Metrics for polyphonic sound event detection, Applied Sciences 2016; "
             "Tailleur, Lostanlen, Riviere and Aumond, Machine listening in a neonatal intensive care unit, DCASE 2024"
         ),
+        limits=(
+            "Synthetic sources in synthetic rooms, without speech or anything recorded: whether such signals are "
+            "found in noise and reverberation, not how well events are detected in a ward."
+        ),
     )

@@ -26,4 +26,9 @@ def mirbench_tasks() -> Iterator[TaskSpec]:
         description="global key of a clip, 24 classes, MIREX weighted score",
         license="MIT",
         citation="Raffel et al., mir_eval: A transparent implementation of common MIR metrics, ISMIR 2014",
+        limits=(
+            "Rendered excerpts that do not modulate: pieces whose key profiles contradict the stated key are left "
+            "out, so labels are clean and the task is easier than on recordings. No singing, no key that changes, "
+            "no music without a key."
+        ),
     )

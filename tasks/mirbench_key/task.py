@@ -25,7 +25,8 @@ Raffel et al., mir_eval: A transparent implementation of common MIR metrics, ISM
 Meseguer-Brocal, Wong, Lagrange and Hennequin, STONE: Self-supervised tonality estimator, ISMIR 2024.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -129,6 +130,11 @@ class KeyTask(Task):
         for reference, estimate in zip(references, estimates, strict=True):
             counts[order.index(self.read_reference(reference, Path())), order.index(estimate)] += 1
         return Confusion(tuple(order), tuple(order), counts, "clips")
+
+    def baselines(self, references: Sequence[str], durations: Sequence[float]) -> Mapping[str, Sequence[str]]:
+        """Return the key that most training clips have."""
+        majority, _ = Counter(self.read_reference(each, Path()) for each in references).most_common(1)[0]
+        return {"majority": [majority] * len(durations)}
 
     def empty(self) -> str:
         """Give no key."""

@@ -26,4 +26,8 @@ def mirbench_tasks() -> Iterator[TaskSpec]:
         description="tags of a clip (instruments, genres, sounds), macro ROC-AUC and average precision",
         license="MIT",
         citation="Won, Ferraro, Bogdanov and Serra, Evaluation of CNN-based automatic music tagging models, SMC 2020",
+        limits=(
+            "Instrument families and drums as General MIDI SoundFonts play them: whether such sounds are told "
+            "apart in a mixture, not genres, moods or recorded instruments."
+        ),
     )

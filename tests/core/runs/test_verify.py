@@ -48,6 +48,7 @@ class Examples(Dataset):
 
     def __init__(self, task, seed=0):
         random = np.random.default_rng(seed)
+        self._clips = []
         task = task.with_labels_of(self)
         examples = [task.example(random) for _ in range(3 * N_CLIPS)]
         self._clips = [
@@ -244,16 +245,16 @@ def test_predictions_of_another_job_under_a_right_hash_differ(tmp_path, plugins)
     assert "predictions" in reason
 
 
-def test_scores_of_clips_are_compared_too(tmp_path, plugins):
-    write(tmp_path, plugins, "beat")
+@pytest.mark.parametrize(("name", "field"), [("beat", "values"), ("anuran", "resampled")])
+def test_scores_of_clips_are_compared_too(name, field, tmp_path, plugins):
+    write(tmp_path, plugins, name)
     [path] = (tmp_path / "scores").iterdir()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    for name in ("resampled", "values"):
-        changed = [{**lines[0], name: lines[1][name]}, *lines[1:]]
-        path.write_text("".join(as_line(line) + "\n" for line in changed))
-        [(outcome, reason)] = outcomes(tmp_path, plugins)
-        assert outcome == "differs"
-        assert reason.startswith("scores of record")
+    changed = [{**lines[0], field: lines[1][field]}, *lines[1:]]
+    path.write_text("".join(as_line(line) + "\n" for line in changed))
+    [(outcome, reason)] = outcomes(tmp_path, plugins)
+    assert outcome == "differs"
+    assert reason.startswith("scores of record")
     path.write_text("".join(as_line(line) + "\n" for line in lines[1:]))
     [(outcome, reason)] = outcomes(tmp_path, plugins)
     assert outcome == "differs"
@@ -330,7 +331,7 @@ def finished(mirbench, recordings, tmp_path):
 def test_the_command_prints_a_line_for_each_job(mirbench, recordings, finished):
     _, out = finished
     code, said, err = mirbench("verify", out, "--data", recordings)
-    assert (code, said, err) == (0, "mfcc on key (triads): verified (7 scores)\n", "")
+    assert (code, said, err) == (0, "mfcc on key (triads): verified (8 scores)\n", "")
     code, said, _ = mirbench("verify", out)
     assert code == 0
     assert said.startswith("mfcc on key (triads): not verifiable: no references here: ")
@@ -345,7 +346,7 @@ def test_a_job_that_is_recalled_has_its_predictions(mirbench, recordings, finish
     words, out = finished
     assert mirbench(*words, tmp_path / "again")[0] == 0
     assert (
-        mirbench("verify", tmp_path / "again", "--data", recordings)[1] == "mfcc on key (triads): verified (7 scores)\n"
+        mirbench("verify", tmp_path / "again", "--data", recordings)[1] == "mfcc on key (triads): verified (8 scores)\n"
     )
     [one], [other] = ((folder / "predictions").iterdir() for folder in (out, tmp_path / "again"))
     assert (one.name, one.read_bytes()) == (other.name, other.read_bytes())
