@@ -12,8 +12,9 @@ from pathlib import Path
 from mirbench.domain import ClipScores, Result
 from mirbench.errors import RecordError, UsageError
 from mirbench.files import content_hash, write_atomically
+from mirbench.results.clip_scores import scores_as_json
 from mirbench.results.predictions import is_stored, read_predictions, write_predictions
-from mirbench.results.records import append, as_json, as_line, read_records, read_scores, record_id, scores_as_json
+from mirbench.results.records import append, as_json, as_line, read_records, read_scores, record_id
 from mirbench.results.withdrawals import FILE as WITHDRAWN
 from mirbench.results.withdrawals import read_withdrawals
 

@@ -25,7 +25,8 @@ from mirbench.errors import first_line
 from mirbench.evaluation.evaluate import Fitting
 from mirbench.features.region import Region
 from mirbench.files import write_atomically
-from mirbench.results.records import as_json, from_json, scores_as_json, scores_from_json
+from mirbench.results.clip_scores import scores_as_json, scores_from_json
+from mirbench.results.records import as_json, from_json
 
 VERSIONED = ("mirbench-audio", "numpy", "scipy", "scikit-learn", "mir_eval", "sed_eval", "torch", "soxr", "soundfile")
 COMPUTING = ("domain", "data", "features", "probes", "evaluation")  # packages of mirbench that compute results

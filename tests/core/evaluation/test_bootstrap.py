@@ -9,7 +9,7 @@ import pytest
 from mirbench import Clip, ClipMetric, SetMetric
 from mirbench.domain.resampling import N_RESAMPLES, draw, resampled_aggregate
 from mirbench.evaluation.bootstrap import score
-from mirbench.results.records import scores_as_json, scores_from_json
+from mirbench.results.clip_scores import scores_as_json, scores_from_json
 from mirbench_key.task import KeyTask
 
 GROUPS = np.arange(30) % 6

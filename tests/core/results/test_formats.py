@@ -60,7 +60,8 @@ def test_other_protocols_have_columns_but_no_part_in_the_aggregates():
 def test_csv_has_a_row_an_encoder_and_a_column_a_number(table):
     rows = list(csv.DictReader(io.StringIO(as_csv(table))))
     assert list(rows[0]) == [
-        "schema", "encoder", "parameters", "licence", "weights", "remark", "speed", "win_rate", "rank", "rank_low", "rank_high",
+        "schema", "encoder", "parameters", "licence", "weights", "remark", "speed", "win_rate", "rank", "rank_low",
+        "rank_high",
         "n_tasks", "key/d/key_score", "beat/d/beat_score",
     ]  # fmt: skip
     assert rows[0]["parameters"] == "1234"
