@@ -166,7 +166,7 @@ def evaluate(features: StoredFeatures, task: Task, dataset: Dataset, fitting: Fi
     return Evaluation(
         scores=scores,
         choices=choices,
-        stored=choices[0].view.stored_as(folds[0].clips("valid")[0]),
+        stored=fitted[0].stored,
         ceiling=perfect,
         constant=choices[0].constant,
         decoders=tuple(own.decoder for each in fitted for own in each.tested.tasks),
@@ -190,6 +190,7 @@ class _Fitted:
     choices: tuple[Choice, ...]
     tested: Tested
     n_clips: dict[Split, int]
+    stored: str
 
 
 def _fit(features: StoredFeatures, task: Task, fold: Dataset, fitting: Fitting) -> _Fitted:
@@ -198,13 +199,14 @@ def _fit(features: StoredFeatures, task: Task, fold: Dataset, fitting: Fitting) 
     if fitting.fraction < 1:
         clips["train"] = _subset(features, task, clips["train"], fitting)
     choices = choose(features, task, clips["train"], clips["valid"], fitting)
+    stored = choices[0].view.stored_as(clips["valid"][0])
     tuned = [task.tuned([predict(choice, clip) for clip in clips["valid"]]) for choice in choices]
     estimates = []
     for choice, own in zip(choices, tuned, strict=True):
         predictions = [predict(choice, clip) for clip in clips["test"]]
         estimates.append([own.decode(each.logits, each.times, each.duration) for each in predictions])
     n_clips = {split: len(members) for split, members in clips.items()}
-    return _Fitted(choices, Tested(clips["test"], tuned, estimates, fold.fold), n_clips)
+    return _Fitted(choices, Tested(clips["test"], tuned, estimates, fold.fold), n_clips, stored)
 
 
 def choose(

@@ -7,9 +7,9 @@ a line; what follows the time on its line (such as the position in the bar) is p
 
 The probe learns one logit a frame: 1 at the frame nearest to a beat, less with distance to .5 at 35 ms from one (half
 of the tolerance of the F-measure), 0 elsewhere, whatever the frame rate. A bar-pointer model of tempo and position
-decodes them (see `mirbench_beat.bar_pointer`); it has nothing to tune. With the option ``decoder=peaks``, peaks of the sigmoid
-at least 0.2 s apart (300 beats a minute) are beats if they reach a threshold, which is tuned on the validation split
-for the F-measure: onsets that stand out are then beats, whether they lie on the pulse or not.
+decodes them (see `mirbench_beat.bar_pointer`); it has nothing to tune. With the option ``decoder=peaks``, peaks of
+the sigmoid at least 0.2 s apart (300 beats a minute) are beats if they reach a threshold, which is tuned on the
+validation split for the F-measure: onsets that stand out are then beats, whether they lie on the pulse or not.
 
 Metrics
 -------

@@ -53,15 +53,15 @@ ALARMS = {f"alarm {priority} priority": priority for priority in PRIORITIES}
 LABELS = tuple(sorted([*ALARMS, "cry-like", "door", "footsteps", "trolley", "ventilator", "voice-like"]))
 # how often a label is drawn, and its usual level against the background in its bands, in dB
 SHARES = {
-    "alarm high priority": (1.0, 13.0),
-    "alarm medium priority": (1.1, 13.0),
+    "alarm high priority": (1.6, 13.0),
+    "alarm medium priority": (1.7, 13.0),
     "alarm low priority": (1.6, 13.0),
-    "cry-like": (0.9, 13.0),
-    "door": (1.6, 12.0),
+    "cry-like": (1.3, 13.0),
+    "door": (1.2, 12.0),
     "footsteps": (1.1, 10.0),
-    "trolley": (0.9, 10.0),
-    "ventilator": (0.8, 10.0),
-    "voice-like": (1.3, 13.0),
+    "trolley": (1.9, 10.0),
+    "ventilator": (1.7, 10.0),
+    "voice-like": (1.1, 13.0),
 }
 SPREAD_DB = 6.0
 LOWEST_DB, HIGHEST_DB = -5.0, 20.0  # what would be softer is left out
@@ -76,7 +76,7 @@ SHIFTS: dict[str, tuple[tuple[float, ...], dict[str, float]]] = {
     "evening": ((0.1, 0.2, 0.25, 0.2, 0.15, 0.1), {"cry-like": 1.5, "trolley": 0.5}),
     "night": ((0.2, 0.3, 0.25, 0.15, 0.07, 0.03), {"voice-like": 0.4, "trolley": 0.2, "ventilator": 1.5}),
 }
-VISIT_SHARE = 0.25  # of the clips in which someone comes in: a door, then footsteps, then a voice
+VISIT_SHARE = 0.15  # of the clips in which someone comes in: a door, then footsteps, then a voice
 VISIT = ("door", "footsteps", "voice-like")
 VISIT_GAP = (0.2, 1.2)  # seconds between the onsets of a visit
 FIRST_ONSET = 0.05  # seconds; every event begins inside its clip
