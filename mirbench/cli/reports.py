@@ -172,7 +172,7 @@ def compare_command(
     protocols: list[str],
     kind: str,
 ) -> None:
-    """Say whether encoders differ, task by task, by more than chance.
+    """Report whether encoders differ, task by task, by more than chance.
 
     Paired bootstrap over groups of related clips, with Holm's correction over tasks (and over pairs, of more than two
     encoders), and a sign test over tasks. Where there are too few groups, no claim is made. Weights that differ in the

@@ -16,7 +16,7 @@ def load(device: str) -> "Encoder":
 
 
 def missing() -> str:
-    """Say how to name one."""
+    """Return how to name one."""
     return "name a module: --encoder hear:MODULE or hear:MODULE:WEIGHTS"
 
 

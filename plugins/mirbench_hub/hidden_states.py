@@ -75,7 +75,7 @@ class HiddenStatesEncoder(WindowedEncoder):
 
 
 def _grid(kernels: Sequence[int], strides: Sequence[int]) -> tuple[int, int]:
-    """Give the distance of frames, and how much a frame sees; both in samples.
+    """Return the distance of frames, and how much a frame sees; both in samples.
 
     Examples
     --------

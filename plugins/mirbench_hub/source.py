@@ -154,7 +154,7 @@ class Source:
 
 
 def is_cached(repository: str) -> bool:
-    """Tell whether a repository's configuration and weights are in the hub's cache."""
+    """Return whether a repository's configuration and weights are in the hub's cache."""
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:

@@ -15,7 +15,7 @@ N_PARAMETERS = {"mert-95m": 94_371_712, "mert-330m": 315_428_992}
 
 
 def missing(*, model: str) -> str | None:
-    """Say what to do where the weights are not in the hub's cache."""
+    """Return what to do where the weights are not in the hub's cache."""
     from mirbench_hub.source import is_cached
 
     repository = f"m-a-p/{MODELS[model]}"

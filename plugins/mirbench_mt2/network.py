@@ -49,6 +49,6 @@ class Mt2(nn.Module):
         mel: Float[torch.Tensor, "batch 128 126"],
         n_kept: int = N_FRAMES,
     ) -> tuple[Float[torch.Tensor, "batch 12"], Float[torch.Tensor, "batch dim"]]:
-        """Give the key signature's class scores, and the contrastive token; from all frames or some drawn at random."""
+        """Return the key signature's class scores and the contrastive token, from all frames or a random part."""
         outputs = self.transformer(thinned(self.tokens(vqt, mel), 2, n_kept))
         return class_scores(self.head(outputs[:, 0])), outputs[:, 1]

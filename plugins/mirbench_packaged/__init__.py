@@ -14,7 +14,7 @@ YAMNET = "github.com/google-coral/coralmicro, models/yamnet_spectra_in.tflite"
 
 
 def missing(module: str) -> str | None:
-    """Say what to install for one of the modules here."""
+    """Return what to install for one of the modules here."""
     from mirbench_packaged.packages import PACKAGES
 
     return PACKAGES[module].missing()
@@ -46,7 +46,7 @@ def load_yamnet_from(device: str, weights: Path | None) -> "Encoder":
 
 
 def yamnet_is_missing() -> str:
-    """Say where its file is."""
+    """Return where its file is."""
     return f"its weights must be given, --encoder yamnet@yamnet_spectra_in.tflite; they are in {YAMNET}"
 
 

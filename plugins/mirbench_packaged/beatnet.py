@@ -35,13 +35,13 @@ class BeatNet(nn.Module):
         self.linear = nn.Linear(N_HIDDEN, 3)
 
     def hidden(self, features: Float[torch.Tensor, "time 272"]) -> Float[torch.Tensor, "time 150"]:
-        """Give the state of the upper LSTM at every frame; it has heard nothing later."""
+        """Return the state of the upper LSTM at every frame; it has heard nothing later."""
         convolved = functional.max_pool1d(functional.relu(self.conv1(features[:, None])), 2)
         states: Any = self.lstm(self.linear0(convolved.flatten(1))[None])
         return states[0][0]
 
     def activations(self, features: Float[torch.Tensor, "time 272"]) -> Float[torch.Tensor, "time 3"]:
-        """Give the probabilities of beat, downbeat and neither."""
+        """Return the probabilities of beat, downbeat and neither."""
         return self.linear(self.hidden(features)).softmax(dim=1)
 
 

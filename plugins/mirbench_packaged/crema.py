@@ -81,7 +81,7 @@ class Crema(nn.Module):
         self.heads = nn.ModuleDict({name: nn.Linear(2 * N_STATES, width) for name, width in HEADS.items()})
 
     def forward(self, spectrogram: Float[torch.Tensor, "2 time 216"]) -> Float[torch.Tensor, "time 294"]:
-        """Give the states of the second GRUs, and the probabilities of pitch classes, root and bass."""
+        """Return the states of the second GRUs, and the probabilities of pitch classes, root and bass."""
         normalised = self.norms[0](spectrogram.flatten(1).T).T.view(spectrogram.shape)
         narrow = functional.relu(self.narrow(normalised[None]))
         narrow = self.norms[1](narrow.view(1, 1, -1)).view(narrow.shape)

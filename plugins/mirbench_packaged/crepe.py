@@ -40,7 +40,7 @@ class Crepe(nn.Module):
         return values
 
     def forward(self, frames: Float[torch.Tensor, "batch 1024"]) -> Float[torch.Tensor, "batch 360"]:
-        """Give the probabilities of the pitches."""
+        """Return the probabilities of the pitches."""
         values = self._layer(self.embedded(frames), len(KERNELS))
         return torch.sigmoid(self.classifier(values.permute(0, 2, 1, 3).flatten(1)))
 
@@ -73,7 +73,7 @@ class CrepeEncoder(WindowedEncoder):
         return WindowFeatures(frames=embedded.unflatten(0, frames.shape[:2])[:, None])
 
     def pitch(self, windows: Float32[torch.Tensor, "batch samples"]) -> Float[torch.Tensor, "batch time"]:
-        """Give the most probable pitch of each frame, in Hz."""
+        """Return the most probable pitch of each frame, in Hz."""
         frames = framed(windows)
         with torch.inference_mode():
             best = self.network(frames.flatten(0, 1)).argmax(dim=1).unflatten(0, frames.shape[:2])

@@ -29,7 +29,7 @@ class Package:
     runtime: tuple[str, ...] = ()
 
     def missing(self) -> str | None:
-        """Say what to install, or None."""
+        """Return what to install, or None."""
         steps = []
         if any(find_spec(module) is None for module in self.runtime):
             steps.append(f"pip install 'mirbench-audio[{self.extra}]'")

@@ -40,7 +40,7 @@ class PestoEncoder(WindowedEncoder):
         return WindowFeatures(frames=activations[:, None, : self.n_frames])
 
     def pitch(self, windows: Float32[torch.Tensor, "batch samples"]) -> Float[torch.Tensor, "batch time"]:
-        """Give the pitch of each frame, in Hz."""
+        """Return the pitch of each frame, in Hz."""
         with torch.inference_mode():
             pitches: torch.Tensor = self._predicted(windows)[0]
         return pitches

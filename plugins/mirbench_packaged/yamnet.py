@@ -42,7 +42,7 @@ class Yamnet(WindowedEncoder):
         return WindowFeatures(frames=torch.from_numpy(embeddings)[:, None, None])
 
     def scores(self, patch: Float32[np.ndarray, "time mel"]) -> Float32[np.ndarray, "label"]:
-        """Give the scores of the 521 classes for one patch."""
+        """Return the scores of the 521 classes for one patch."""
         return np.asarray(self._network(patch[None])[1].reshape(-1), dtype=np.float32)
 
     def log_mel(self, windows: Float32[torch.Tensor, "batch samples"]) -> Float32[torch.Tensor, "batch time mel"]:

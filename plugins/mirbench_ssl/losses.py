@@ -99,12 +99,12 @@ def gathered(local: torch.Tensor) -> torch.Tensor:
 
 
 def signature(profile: Float[torch.Tensor, "batch 24"]) -> Profile:
-    """Give the key signature: both channels added."""
+    """Return the key signature: both channels added."""
     return profile[:, :12] + profile[:, 12:]
 
 
 def major(profile: Float[torch.Tensor, "batch 24"]) -> Float[torch.Tensor, "batch"]:
-    """Give the probability of the major mode."""
+    """Return the probability of the major mode."""
     return profile[:, :12].sum(-1)
 
 
@@ -126,7 +126,7 @@ def pseudo_mode(signatures: Profile, chroma: Profile, relative: Literal[-3, 3] =
 
 
 def turned_by(signatures: Profile, chroma: Profile) -> Scalar:
-    """Tell how far the profiles' circle of fifths is turned against the sound's: 0 to 2, one minus a cosine.
+    """Return how far the profiles' circle of fifths is turned against the sound's: 0 to 2, one minus a cosine.
 
     Ours; it says which class is which pitch class, which the equivariant task leaves open. At the frequency 7, the
     phase of a profile is its place on the circle of fifths, and that of a chroma the middle of the scale that sounds,

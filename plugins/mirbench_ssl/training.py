@@ -196,7 +196,7 @@ class _Run:
         return values
 
     def _schedule(self) -> tuple[float, float]:
-        """Give the learning rate and the weight decay of this step."""
+        """Return the learning rate and the weight decay of this step."""
         recipe = self.recipe
         if self.step < recipe.warm_up or self.n_steps is None:
             return recipe.learning_rate * min(1.0, (self.step + 1) / recipe.warm_up), recipe.weight_decay[0]

@@ -25,7 +25,7 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, tokens: Float[torch.Tensor, "batch token dim"]) -> Float[torch.Tensor, "batch token dim"]:
-        """Give the normalised output of the last block."""
+        """Return the normalised output of the last block."""
         for block in self.blocks:
             tokens = block(tokens)
         normalised: torch.Tensor = self.norm(tokens)
@@ -44,7 +44,7 @@ class Transformer(nn.Module):
         return torch.stack(received, dim=1)
 
     def layers(self, tokens: Float[torch.Tensor, "batch token dim"]) -> list[Float[torch.Tensor, "batch token dim"]]:
-        """Give the input, every block's output, and in place of the last block's its normalised one."""
+        """Return the input, every block's output, and in place of the last block's its normalised one."""
         outputs = [tokens]
         for block in self.blocks:
             outputs.append(block(outputs[-1]))

@@ -41,7 +41,7 @@ def pretrain(request: "PretrainRequest") -> None:
 
 
 def semitone_is_missing() -> str:
-    """Say that no weights of Semi-TONE ship."""
+    """Return how to provide weights of Semi-TONE, of which none ship."""
     return "no weights of it ship; give some: --encoder semitone@FILE"
 
 

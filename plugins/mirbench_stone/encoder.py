@@ -58,7 +58,7 @@ class ChromaEncoder(Encoder):
         return Features(frames=frames[:, inside], times=times[inside], tokens={"posteriors": posteriors})
 
     def posteriors(self, audio: Audio) -> Float32[np.ndarray, "output"]:
-        """Give the probabilities of the classes alone."""
+        """Return the probabilities of the classes alone."""
         with torch.inference_mode():
             return self._posteriors(self._stages(audio)[-1])[0]
 

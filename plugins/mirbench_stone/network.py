@@ -43,13 +43,13 @@ class ChromaNet(nn.Module):
         self.norm = nn.Identity() if is_affine else nn.BatchNorm1d(2, affine=False)
 
     def forward(self, spectrogram: Float[torch.Tensor, "batch 84 time"]) -> Float[torch.Tensor, "batch output"]:
-        """Give the class scores, before the softmax."""
+        """Return the class scores, before the softmax."""
         return self.scores(octave_pooled(self.activations(spectrogram)[-1]))
 
     def activations(
         self, spectrogram: Float[torch.Tensor, "batch 84 time"]
     ) -> list[Float[torch.Tensor, "batch _time 84 _channel"]]:
-        """Give what every stage puts out.
+        """Return what every stage puts out.
 
         Raises
         ------

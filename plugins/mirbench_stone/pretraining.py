@@ -56,7 +56,7 @@ class ChromaObjective(Objective):
         return crops(first, batch.crop), crops(first, batch.crop + batch.shift), crops(second, batch.crop)
 
     def profiles(self, *views: Float[torch.Tensor, "_batch 84 time"]) -> tuple[torch.Tensor, ...]:
-        """Give the classes' probabilities for each view; one batch, as the normalisation sees it."""
+        """Return the classes' probabilities for each view; one batch, as the normalisation sees it."""
         scores = self.network(torch.cat(views).to(self.device))
         return scores.float().softmax(dim=-1).split([len(view) for view in views])
 

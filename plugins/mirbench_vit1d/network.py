@@ -48,12 +48,12 @@ class Vit1d(nn.Module):
     def forward(
         self, spectrogram: Float[torch.Tensor, "batch bin 126"], n_kept: int = N_FRAMES
     ) -> Float[torch.Tensor, "batch dim"]:
-        """Give the class token, from all frames or from some drawn at random."""
+        """Return the class token, from all frames or from some drawn at random."""
         return self.transformer(thinned(self.tokens(spectrogram), 1, n_kept))[:, 0]
 
     def scores(
         self, spectrogram: Float[torch.Tensor, "batch 84 126"], n_kept: int = N_FRAMES
     ) -> Float[torch.Tensor, "batch 12"]:
-        """Give the key signature's class scores, of a network that has a head of 84 outputs."""
+        """Return the key signature's class scores, of a network that has a head of 84 outputs."""
         assert self.head is not None
         return class_scores(self.head(self(spectrogram, n_kept)))

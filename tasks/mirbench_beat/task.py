@@ -208,7 +208,7 @@ class BeatTask(Task):
         return {name: [np.arange(0.0, each, period) for each in durations] for name, period in grids.items()}
 
     def empty(self) -> Beats:
-        """Give no beats."""
+        """Return no beats."""
         return np.zeros(0)
 
     def example(self, random: np.random.Generator) -> tuple[Beats, float]:

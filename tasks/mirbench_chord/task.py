@@ -188,7 +188,7 @@ class ChordTask(Task):
         return chords
 
     def target(self, reference: LabelledIntervals, times: Float64[np.ndarray, "time"]) -> Int64[np.ndarray, "time"]:
-        """Give the class at each time; -1 outside the vocabulary and the annotation."""
+        """Return the class at each time; -1 outside the vocabulary and the annotation."""
         classes = np.array([class_of(label, self.vocabulary) for label in reference.labels], dtype=np.int64)
         place = np.searchsorted(reference.intervals[:, 0], times, side="right") - 1
         inside = (place >= 0) & (times < reference.intervals[place, 1])
@@ -255,7 +255,7 @@ class ChordTask(Task):
         return {"longest chord": [LabelledIntervals(np.array([[0.0, each]]), (label,)) for each in durations]}
 
     def empty(self) -> LabelledIntervals:
-        """Give "no chord" for a while."""
+        """Return "no chord" for 0.1 s."""
         return LabelledIntervals(np.array([[0.0, 0.1]]), ("N",))
 
     def example(self, random: np.random.Generator) -> tuple[LabelledIntervals, float]:

@@ -135,7 +135,7 @@ def draw_voice(species: Species, random: np.random.Generator) -> Voice:
 
 
 def note_onsets(voice: Voice) -> Float64[np.ndarray, "note"]:
-    """Say when a male's notes begin, through one minute of a recording.
+    """Return when a male's notes begin, through one minute of a recording.
 
     Calls come at his rate, their intervals jittered, never before the last call has ended.
     """

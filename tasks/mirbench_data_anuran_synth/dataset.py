@@ -74,7 +74,7 @@ def items_of(size: str) -> dict[str, ClipPlan]:
 
 
 def manifest_path(request: DatasetRequest) -> Path:
-    """Say where the manifest of a size lies; the folder's name covers species and plan."""
+    """Return where the manifest of a size lies; the folder's name covers species and plan."""
     return generated.manifest_path(request, NAME, RENDERING, _planned())
 
 

@@ -141,7 +141,7 @@ def _site(split: Split, number: int, random: np.random.Generator) -> Site:
 def _callers(
     nights: list[tuple[Site, int]], is_wet: np.ndarray, is_silent: np.ndarray, random: np.random.Generator
 ) -> list[list[str]]:
-    """Say which species call in which recording: in every split a fixed number of recordings for each."""
+    """Return which species call in which recording: in every split a fixed number of recordings for each."""
     callers: list[list[str]] = [[] for _ in nights]
     for code, species in species_table().items():
         for split in SPLITS:

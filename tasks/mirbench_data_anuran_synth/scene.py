@@ -69,7 +69,7 @@ def air_absorption(
 
 
 def excess_loss_db(frequency: Float64[np.ndarray, "bins"], distance: float) -> Float64[np.ndarray, "bins"]:
-    """Give the loss beyond spreading, in dB: air and foliage."""
+    """Return the loss beyond spreading, in dB: air and foliage."""
     octaves = np.log2(np.maximum(frequency, 20.0))
     foliage = np.interp(octaves, np.log2(FOLIAGE_HZ), FOLIAGE_DB_PER_M)
     return np.asarray(distance * (air_absorption(frequency) + foliage))

@@ -162,7 +162,7 @@ class Alarm:
         return burst
 
     def fundamental(self, note: str) -> float:
-        """Give the frequency of a note, in Hz."""
+        """Return the frequency of a note, in Hz."""
         transposition = self.maker.transpositions[PRIORITIES.index(self.priority)]
         return float(C4 * 2 ** ((SEMITONES[note] + transposition) / 12))
 

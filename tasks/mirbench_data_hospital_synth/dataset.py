@@ -70,7 +70,7 @@ def items_of(size: str) -> dict[str, ClipPlan]:
 
 
 def manifest_path(request: DatasetRequest) -> Path:
-    """Say where the manifest of a size lies; the folder's name covers the plan."""
+    """Return where the manifest of a size lies; the folder's name covers the plan."""
     return generated.manifest_path(request, NAME, RENDERING, _planned())
 
 

@@ -146,7 +146,7 @@ class Event:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Say from when to when it sounds within the clip."""
+        """Return from when to when it sounds within the clip."""
         return max(0.0, self.onset), min(CLIP_SECONDS, self.onset + self.sound.duration)
 
 
@@ -222,7 +222,7 @@ def plan_clip(room: Room, number: int) -> ClipPlan:
 
 
 def fits(event: Event, planned: list[Event]) -> bool:
-    """Tell whether an event can be heard, keeps its distance from its like, and does not crowd the clip."""
+    """Return whether an event can be heard, keeps its distance from its like, and does not crowd the clip."""
     onset, offset = event.interval
     if event.level_db < LOWEST_DB or offset - onset < SHORTEST or len(planned) >= MAX_EVENTS:
         return False

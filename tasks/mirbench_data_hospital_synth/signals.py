@@ -54,7 +54,7 @@ def shaped_noise(random: np.random.Generator, length: int, gain: Callable[[Curve
 
 
 def band(low: float, high: float, slope_db: float = 12.0, tilt_db: float = 0.0) -> Callable[[Curve], Curve]:
-    """Give the gain of a band between two frequencies.
+    """Return the gain of a band between two frequencies.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def ringing(
 
 
 def decaying(decay: float) -> Signal:
-    """Give an envelope that loses 60 dB in a time."""
+    """Return an envelope that loses 60 dB in a time."""
     return np.asarray(np.exp(-np.log(1000) * np.arange(n_samples(decay)) / n_samples(decay)), dtype=np.float32)
 
 
@@ -117,7 +117,7 @@ def repeated(response: Signal, times: Sequence[float], levels: Sequence[float], 
 
 
 def wandering(random: np.random.Generator, length: int, rate: float) -> Signal:
-    """Give a curve that moves smoothly between independent normal values, so many a second."""
+    """Return a curve that moves smoothly between independent normal values, so many a second."""
     n_points = int(length / SAMPLE_RATE * rate) + 3
     places = np.arange(length) * (rate / SAMPLE_RATE)
     return np.asarray(np.interp(places, np.arange(n_points), random.standard_normal(n_points)), dtype=np.float32)

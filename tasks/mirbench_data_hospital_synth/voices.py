@@ -195,7 +195,7 @@ def _resonances(
 
 
 def arch(length: int, ramp: float = 0.3) -> Curve:
-    """Give an envelope that rises from the floor to 1 and falls back, in dB by raised cosines."""
+    """Return an envelope that rises from the floor to 1 and falls back, in dB by raised cosines."""
     count = max(1, int(ramp * length))
     fall = 0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count)
     level = np.zeros(length)

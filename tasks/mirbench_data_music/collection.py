@@ -63,7 +63,7 @@ class Source:
     prepare: Callable[[Place], None]
 
     def place(self, name: str, home: Path) -> Place:
-        """Say where the files lie."""
+        """Return where the files lie."""
         return Place(name, home / "data" / self.name)
 
 

@@ -193,7 +193,7 @@ class Indexed:
         return find_audio(published)
 
     def _report_recordings(self, place: Place) -> None:
-        """Say which recordings are expected where, and which are other than those that mirdata knows."""
+        """Return which recordings are expected where, and which are other than those that mirdata knows."""
         checksums = self.checksums(place, {self.audio})
         root = place.folder.parent if self.audio_beside else place.folder
         recordings = {root / path.relative_to(place.folder): checksum for path, checksum in checksums.items()}
@@ -210,7 +210,7 @@ class Indexed:
 
 
 def steps(text: str, folder: Path, place: Place, missing: Sequence[Path]) -> str:
-    """Say what to do about recordings that cannot be downloaded."""
+    """Return what to do about recordings that cannot be downloaded."""
     return f"{text.format(folder=folder)}\nExpected, in any audio format: {named(place, missing)}."
 
 

@@ -34,7 +34,7 @@ def spell_key(text: str) -> str | None:
 
 
 def only_key(labels: Sequence[str]) -> str | None:
-    """Give the key that a recording is in from its beginning to its end; None if it changes or is of another mode.
+    """Return the key that a recording is in from its beginning to its end; None if it changes or is of another mode.
 
     Stretches without a key (silence, `SILENCE`) do not count.
     """

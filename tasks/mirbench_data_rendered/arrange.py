@@ -168,7 +168,7 @@ def _with_velocity(notes: Float64[np.ndarray, "note 4"], random: np.random.Gener
 
 
 def _accented(notes: Float64[np.ndarray, "note 4"], grid: Grid, random: np.random.Generator) -> Notes:
-    """Give a melody the accents of its metre."""
+    """Return a melody with the accents of its metre."""
     place = np.clip(np.searchsorted(grid.beats, notes[:, 0] + 1e-6, side="right") - 1, 0, len(grid.beats) - 1)
     is_on_beat = np.abs(notes[:, 0] - grid.beats[place]) < 0.01
     velocities = [

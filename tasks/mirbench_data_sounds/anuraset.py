@@ -72,7 +72,7 @@ class AnuraSet(Dataset):
         require_files(self.name, root, [clip.path for clip in self._clips])
 
     def holds(self, clip: Clip) -> bool:
-        """Say whether a clip is part of this data set."""
+        """Return whether a clip is part of this data set."""
         return True
 
     def clips(self, split: Split) -> Sequence[Clip]:
@@ -87,7 +87,7 @@ class AnuraSet36(AnuraSet):
     labels = tuple(species for species in SPECIES if species not in NOT_IN_BOTH_SUBSETS)
 
     def holds(self, clip: Clip) -> bool:
-        """Say whether one of the 36 species calls."""
+        """Return whether one of the 36 species calls."""
         return bool(clip.reference.any())
 
 

@@ -157,13 +157,13 @@ def cuts(n_rows: int) -> list[tuple[int, int]]:
 
 
 def manifest_path(request: DatasetRequest, recordings: Sequence[Recording]) -> Path:
-    """Say where the manifest lies; the folder's name covers the content of all sensor files."""
+    """Return where the manifest lies; the folder's name covers the content of all sensor files."""
     contents = sha256(" ".join(recording.sha256 for recording in recordings).encode()).hexdigest()[:10]
     return request.home / "data" / f"{NAME}-resynthesised" / f"{RESYNTHESIS}-{contents}" / "manifest.json"
 
 
 def is_there(folder: Path) -> bool:
-    """Say whether the two CSV files are there."""
+    """Return whether the two CSV files are there."""
     return (folder / "recordings.csv").is_file() and (folder / "events.csv").is_file()
 
 

@@ -93,7 +93,7 @@ def _totals(
 
 
 def presence(events: LabelledIntervals, labels: tuple[str, ...]) -> Float32[np.ndarray, "label"]:
-    """Say which labels are there: 0 or 1 for references, how sure it is for what was detected."""
+    """Return which labels are there: 0 or 1 for references, how sure it is for what was detected."""
     if isinstance(events, DetectedEvents):
         return events.presence
     return np.array([label in events.labels for label in labels], dtype=np.float32)

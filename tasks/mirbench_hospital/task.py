@@ -154,7 +154,7 @@ class HospitalTask(Task):
         return {"nothing": nothing, f"always {self.labels[place]}": always}
 
     def empty(self) -> DetectedEvents:
-        """Hear nothing."""
+        """Return no events."""
         return DetectedEvents(np.zeros((0, 2)), (), np.zeros(len(self.labels), dtype=np.float32), 0.0)
 
     def example(self, random: np.random.Generator) -> tuple[LabelledIntervals, float]:
@@ -220,7 +220,7 @@ def _best_rule(
 def _in_segments(
     values: Float64[np.ndarray, "time"] | Float32[np.ndarray, "time"], times: Float64[np.ndarray, "time"]
 ) -> Float64[np.ndarray, "segment"]:
-    """Give the largest value in every second."""
+    """Return the largest value in every second."""
     places = (times / SEGMENT).astype(np.int64)
     largest = np.zeros(places[-1] + 1)
     np.maximum.at(largest, places, values)

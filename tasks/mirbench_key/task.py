@@ -52,7 +52,7 @@ def weighted_score_descending_fifths(reference: str, estimate: str) -> float:
 
 
 def has_score(reference: str, estimate: str, value: float) -> float:
-    """Say whether an estimate has this weighted score: 1 or 0."""
+    """Return whether an estimate has this weighted score: 1 or 0."""
     return float(weighted_score(reference, estimate) == value)
 
 
@@ -116,7 +116,7 @@ class KeyTask(Task):
         return f"{TONICS[tonic]} {mode}"
 
     def target(self, reference: str, times: Float64[np.ndarray, "time"]) -> Int64[np.ndarray, ""]:
-        """Give the index of the key."""
+        """Return the index of the key."""
         return np.array(self.labels.index(self.read_reference(reference, Path())), dtype=np.int64)
 
     def decode(self, logits: Float32[np.ndarray, "label"], times: Float64[np.ndarray, "time"], duration: float) -> str:
@@ -137,7 +137,7 @@ class KeyTask(Task):
         return {"majority": [majority] * len(durations)}
 
     def empty(self) -> str:
-        """Give no key."""
+        """Return no key."""
         return ""
 
     def example(self, random: np.random.Generator) -> tuple[str, float]:

@@ -33,7 +33,7 @@ def test_the_event_log_gets_a_line_for_each_event(monkeypatch, tmp_path, mirbenc
     assert first["event"] == "run_start"
     assert first["jobs"] == ["chroma on key (triads)"]
     assert {event["event"] for event in events} == {"result"}
-    assert len(events) == 7
+    assert len(events) == 8
     assert record_id(from_json(events[0]["record"])) == events[0]["id"]
 
 
