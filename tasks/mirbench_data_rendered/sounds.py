@@ -3,7 +3,7 @@
 No sound is in two splits. Training and validation clips play different programs of TimGM6mb, test clips play programs
 of Merlin only, and each split has synthesiser patches and a drum kit of its own. Merlin shares samples with TimGM6mb:
 45 of its first 80 programs are equal to a correlation of .8 or more (largest value of the cross-correlation of the
-same note, over MIDI pitches 43, 55, 67 and 79), and so is most of its drum kit. Only the programs below .8 are listed
+same note, over MIDI pitches 43, 55, 67 and 79), and so is most of its drum kit. Only programs below .85 are listed
 here, and none of its drums; `tests/tasks/test_data_rendered.py` measures it again.
 """
 
