@@ -176,7 +176,8 @@ def same_sample(one, other):
     n_samples = min(len(one), len(other))
     spectra = [np.fft.rfft(wave[:n_samples], 2 * n_samples) for wave in (one, other)]
     products = np.fft.irfft(spectra[0] * spectra[1].conj())
-    return np.abs(products).max() / np.sqrt((one[:n_samples] ** 2).sum() * (other[:n_samples] ** 2).sum())
+    energy = (one[:n_samples] ** 2).sum() * (other[:n_samples] ** 2).sum()
+    return np.abs(products).max() / np.sqrt(energy) if energy else 0.0  # some sounds do not reach the lowest pitch
 
 
 @pytest.mark.slow
