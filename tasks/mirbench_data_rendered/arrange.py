@@ -1,15 +1,15 @@
 """Arrangements: which instruments play what, when.
 
-A chorale keeps its voices. A tune or a generated song gets an accompaniment: chords in one of several patterns (held,
-on the beats, off the beats, broken, syncopated), and in some clips a bass, a second layer of chords, and drums. Many
-beats have no onset, and most onsets are no beats.
+A chorale keeps its voices. A tune or a generated song gets an accompaniment: chords that are held, broken, or in one of
+several rhythms, and in most clips a bass and drums, in some a second layer of chords. Downbeats, beats and what lies
+between them differ in loudness. Most onsets are no beats, and in some clips all instruments rest in one or two beats.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from mirbench_data_rendered.harmony import QUALITIES, Chord
 from mirbench_data_rendered.patches import CLOSED, KICK, OPEN, RIDE, SNARE
@@ -17,11 +17,11 @@ from mirbench_data_rendered.sounds import DRUMS, FAMILIES, LOW, SOUNDS, Sound
 
 Notes = Float64[np.ndarray, "note 4"]  # onset and length, MIDI pitch, velocity from 0 to 127
 BASS_SHARE, LAYER_SHARE, DRUMS_SHARE, SWING_SHARE = 0.8, 0.35, 0.75, 0.1
-BUSY_SHARE = 0.85  # of the clips in which something divides every beat by three, four or six
+BUSY_SHARE = 0.85  # of the clips in which something divides every beat by three or four
 BREAK_SHARE = 0.3  # of the clips in which all instruments rest in one or two beats
 SWING = 0.6  # of half a beat: where the second quarter of a beat begins, if it swings
 # Level of each role in dB, before the clip's own deviation of `LEVEL_RANGE`.
-LEVELS = {"melody": 0.0, "voice": 0.0, "chords": -4.0, "bass": -3.0, "layer": -7.0, "drums": -4.0}
+LEVELS = {"melody": 0.0, "chords": -4.0, "bass": -3.0, "layer": -7.0, "drums": -4.0}
 LEVEL_RANGE = (-6.0, 4.0)
 
 
@@ -55,6 +55,11 @@ class Grid:
     def n_beats(self) -> int:
         """Number of beats in a bar: the largest number that occurs."""
         return int(self.numbers.max())
+
+    def beat_at(self, places: Float64[np.ndarray, "event"]) -> Int64[np.ndarray, "event"]:
+        """Return in which beat each place in quarter notes lies, counted from 0; the nearest one outside of the clip."""
+        found = np.searchsorted(self.beats, places + 1e-6, side="right") - 1
+        return np.asarray(np.clip(found, 0, len(self.beats) - 1))
 
 
 @dataclass(frozen=True)
@@ -141,14 +146,12 @@ def voiced(notes: Float64[np.ndarray, "note 4"], split: str, random: np.random.G
     split, random
         See `accompanied`.
     """
-    n_parts = int(notes[:, 3].max()) + 1
     families = [family for family in random.permutation(FAMILIES).tolist() if family not in LOW]
     n_families = 1 if random.random() < 0.35 else int(random.integers(2, 5))
     tracks: list[Track] = []
     for family in families[:n_families]:
         sound = _choice(SOUNDS[split][family], random)
-        place = len(tracks)
-        own = notes[np.minimum(notes[:, 3], n_parts - 1) % n_families == place]
+        own = notes[notes[:, 3] % n_families == len(tracks)]
         if len(own):
             tracks.append(Track(sound, _with_velocity(own, random), float(random.uniform(-4, 2))))
     return tracks
@@ -169,7 +172,7 @@ def _with_velocity(notes: Float64[np.ndarray, "note 4"], random: np.random.Gener
 
 def _accented(notes: Float64[np.ndarray, "note 4"], grid: Grid, random: np.random.Generator) -> Notes:
     """Return a melody with the accents of its metre."""
-    place = np.clip(np.searchsorted(grid.beats, notes[:, 0] + 1e-6, side="right") - 1, 0, len(grid.beats) - 1)
+    place = grid.beat_at(notes[:, 0])
     is_on_beat = np.abs(notes[:, 0] - grid.beats[place]) < 0.01
     velocities = [
         _velocity(random, int(grid.numbers[beat]) - 1, 0.0 if on_beat else 0.5)
@@ -240,10 +243,12 @@ def _rhythm(grid: Grid, random: np.random.Generator, names: Sequence[str]) -> Ca
     if grid.n_beats % period:
         period = grid.n_beats  # the rhythm starts anew in every bar
 
-    def strikes(beat: int, place: float) -> bool:
-        return any(abs(beat % period + place - onset) < 0.01 for onset in onsets)
+    return lambda beat, place: _is_among(onsets, beat % period + place)
 
-    return strikes
+
+def _is_among(onsets: tuple[float, ...], at: float) -> bool:
+    """Return whether one of the onsets lies at a place, all in beats from the beginning of a rhythm."""
+    return any(abs(at - onset) < 0.01 for onset in onsets)
 
 
 def _comping(
@@ -342,13 +347,11 @@ def _drums(grid: Grid, random: np.random.Generator, *, is_busy: bool) -> Notes:
         snares = snares if random.random() < 0.5 else snares[-1:]
     division = _fast(grid) if is_busy else (3 if grid.division % 3 == 0 else 2)
     off_beats_only = not is_busy and random.random() < 0.25
-
-    def strikes(onsets: tuple[float, ...], beat: int, place: float) -> bool:
-        return any(abs(beat % max(4, grid.n_beats) + place - onset) < 0.01 for onset in onsets)
-
     rows = []
-    for start, length, beat, place in _steps(grid, max(division, 4 if grid.division % 3 else 3)):
-        keys = [key for key, onsets in ((KICK, kicks), (SNARE, snares), (OPEN, opens)) if strikes(onsets, beat, place)]
+    for start, length, beat, place in _steps(grid, _fast(grid)):
+        keys = [
+            key for key, onsets in ((KICK, kicks), (SNARE, snares), (OPEN, opens)) if _is_among(onsets, beat + place)
+        ]
         if abs(place * division - round(place * division)) < 0.01 and not (off_beats_only and place == 0):
             keys.append(cymbal)
         rows += [
@@ -372,7 +375,7 @@ def _swung(notes: Notes, grid: Grid) -> Notes:
     """Delay the second and the fourth quarter of each beat, as sixteenths that swing."""
 
     def warp(places: Float64[np.ndarray, "event"]) -> Float64[np.ndarray, "event"]:
-        beat = np.clip(np.searchsorted(grid.beats, places + 1e-6, side="right") - 1, 0, len(grid.beats) - 1)
+        beat = grid.beat_at(places)
         lengths = grid.lengths[beat]
         inside = (places - grid.beats[beat]) / lengths
         warped = np.interp(inside, [0, 0.25, 0.5, 0.75, 1], [0, SWING / 2, 0.5, 0.5 + SWING / 2, 1])

@@ -18,7 +18,7 @@ from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
 from mirbench.specs import DatasetRequest
 from mirbench_data_rendered import fonts, render
-from mirbench_data_rendered.clips import arranged
+from mirbench_data_rendered.clips import Arranged, arranged
 from mirbench_data_rendered.index import INDEX, Entry, read_index
 from mirbench_data_rendered.seeds import generator
 from mirbench_data_rendered.sounds import DRUMS, FAMILIES
@@ -175,10 +175,14 @@ def make(entry: Entry, folder: Path) -> Made:
     samples = render.render(
         clip.tracks, clip.seconds, clip.duration, clip.cents, folder, generator("recording", entry.id)
     )
-    return Made(samples, render.SAMPLE_RATE, {"key": entry.key, **clip.labels})
+    return Made(samples, render.SAMPLE_RATE, _labels(entry, clip))
 
 
 def label(entry: Entry) -> tuple[float, dict[str, Any]]:
     """Return the duration in seconds and the labels of one clip without rendering it."""
     clip = arranged(entry)
-    return round(clip.duration * render.SAMPLE_RATE) / render.SAMPLE_RATE, {"key": entry.key, **clip.labels}
+    return round(clip.duration * render.SAMPLE_RATE) / render.SAMPLE_RATE, _labels(entry, clip)
+
+
+def _labels(entry: Entry, clip: Arranged) -> dict[str, Any]:
+    return {"key": entry.key, **clip.labels}

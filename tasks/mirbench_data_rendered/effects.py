@@ -5,17 +5,16 @@ reverberation times from a dry studio to a hall, signal-to-noise ratios from an 
 """
 
 import numpy as np
-from jaxtyping import Float64
 from scipy.fft import next_fast_len
 from scipy.signal import butter, fftconvolve, sosfilt, tf2sos
 
-SAMPLE_RATE = 22050
+from mirbench_data_rendered.patches import SAMPLE_RATE, Wave
+
 ROOM_SHARE, EQUALISER_SHARE, SATURATION_SHARE, NOISE_SHARE, BAND_SHARE = 0.8, 0.7, 0.3, 0.5, 0.15
 REVERBERATION = (0.15, 1.5)  # seconds, T60
 WET = (-26.0, -8.0)  # dB of the reverberation, relative to the direct sound
 SNR = (15.0, 45.0)  # dB
 GAIN = (-6.0, 6.0)  # dB of each band of the equaliser
-Wave = Float64[np.ndarray, "sample"]
 
 
 def recorded(wave: Wave, random: np.random.Generator) -> Wave:

@@ -23,10 +23,10 @@ from mirbench import DatasetError
 from mirbench_data_rendered import fonts
 from mirbench_data_rendered.arrange import Notes, Track
 from mirbench_data_rendered.effects import recorded
-from mirbench_data_rendered.patches import PATCHES
+from mirbench_data_rendered.patches import PATCHES, Wave
+from mirbench_data_rendered.patches import SAMPLE_RATE as SAMPLE_RATE
 from mirbench_data_rendered.sounds import DRUMS, Sound
 
-SAMPLE_RATE = 22050
 LIVE_RATE = 44100  # Hz, of programs that are driven note by note
 TICKS_PER_SECOND = 2000  # of the MIDI files: half a millisecond
 RELEASE = 1.0  # seconds after the last note-off
@@ -34,7 +34,6 @@ PEAK = 0.7
 PERCUSSION_CHANNEL = 9
 BEND_RANGE = 200  # cents of a full pitch bend, as General MIDI has it
 PLAYERS = {"midirenderer": "midirenderer", "tinysoundfont": "tinysoundfont", "fluidsynth": "pyfluidsynth"}
-Wave = Float64[np.ndarray, "sample"]
 
 
 def render(

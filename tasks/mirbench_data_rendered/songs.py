@@ -14,7 +14,7 @@ from mirbench_data_rendered.harmony import QUALITIES, Chord, coloured
 from mirbench_data_rendered.seeds import generator
 
 MAJOR_SCALE, MINOR_SCALE = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
-# Loops: semitones above the tonic and quality. The first chord is the tonic in most, so that the key is heard.
+# Loops: semitones above the tonic and quality. The first chord is the tonic in most, so that the key is established.
 MAJOR_LOOPS: tuple[tuple[tuple[int, str], ...], ...] = (
     ((0, "maj"), (7, "maj"), (9, "min"), (5, "maj")),
     ((0, "maj"), (9, "min"), (5, "maj"), (7, "maj")),

@@ -98,8 +98,8 @@ def _sounds(font: Source, programs: dict[str, tuple[int, ...]], patches: tuple[i
 
 # By split and family.
 SOUNDS: dict[str, dict[str, list[Sound]]] = {
-    "train": {**_sounds("TimGM6mb", TRAIN_PROGRAMS, TRAIN)},
-    "valid": {**_sounds("TimGM6mb", VALID_PROGRAMS, VALID)},
-    "test": {**_sounds("Merlin", TEST_PROGRAMS, TEST)},
+    "train": _sounds("TimGM6mb", TRAIN_PROGRAMS, TRAIN),
+    "valid": _sounds("TimGM6mb", VALID_PROGRAMS, VALID),
+    "test": _sounds("Merlin", TEST_PROGRAMS, TEST),
 }
 SOUNDS["train"][DRUMS].append(Sound("TimGM6mb", 0, DRUMS))  # the standard kit
