@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int64
 from mirbench.domain import Clip, ClipMetric, ClipScores, Counts, Metric, SetMetric, Task
 from mirbench.domain.resampling import Draws, draw, resampled_aggregate
 from mirbench.errors import MirbenchError
-from mirbench.evaluation.scoring import score_clips
+from mirbench.evaluation.scoring import aggregated, weighted_scores
 
 COVERAGE = 0.95
 
@@ -171,14 +171,11 @@ def _score(
     workers: int,
 ) -> _Scored:
     if isinstance(metric, ClipMetric):
-        scored = score_clips(metric.score, references, estimates, workers)
-        weighted = np.array([each if isinstance(each, tuple) else (each, 1.0) for each in scored], dtype=np.float64)
-        values, weights = weighted.T
-        is_mean = metric.aggregate == "mean"
-        if is_mean and not weights.sum() > 0:  # nothing in these references can be compared
-            return _Scored(float("nan"), np.full(len(draws.counts), np.nan))
-        value = float(values @ weights / weights.sum()) if is_mean else float(values.sum())
-        return _Scored(value, resampled_aggregate(values, weights, groups, draws, metric.aggregate), weighted.T)
+        weighted = weighted_scores(metric, references, estimates, workers)
+        value, (values, weights) = aggregated(metric, weighted), weighted
+        if metric.aggregate == "mean" and not weights.sum() > 0:  # nothing in these references can be compared
+            return _Scored(value, np.full(len(draws.counts), np.nan))
+        return _Scored(value, resampled_aggregate(values, weights, groups, draws, metric.aggregate), weighted)
     value = float(metric.score(references, estimates))
     resample = metric.resample or partial(_resample_set, metric)
     return _Scored(value, np.concatenate([resample(references, estimates, each) for each in draws.of_clips(groups)]))

@@ -10,6 +10,7 @@ import numpy as np
 from mirbench.data import audio
 from mirbench.data.folds import leave_group_out
 from mirbench.domain import SPLITS, Clip, Dataset, Prediction, Split, Task
+from mirbench.domain.result import LOWEST_CEILING
 from mirbench.errors import DatasetError
 from mirbench.evaluation.bootstrap import Score, Tested, score_folds
 from mirbench.evaluation.ceiling import ceiling
@@ -21,7 +22,6 @@ from mirbench.probes.protocols import PROTOCOLS, Candidate, ProbeProtocol, Probl
 from mirbench.probes.subsets import subset
 
 WORSE_THAN_A_CONSTANT = "worse than a constant on validation"
-LOWEST_CEILING = 0.9  # of a perfect probe's score; below, the frame rate decides more than the features
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class _Fitted:
 
 
 def _fit(features: StoredFeatures, task: Task, fold: Dataset, fitting: Fitting) -> _Fitted:
-    """Choose a probe on the training and validation splits, and decode what it says of the test split."""
+    """Choose a probe on the training and validation splits, and decode its output on the test split."""
     clips = {split: fold.clips(split) for split in SPLITS}
     if fitting.fraction < 1:
         clips["train"] = _subset(features, task, clips["train"], fitting)
@@ -254,9 +254,8 @@ def choose(
         if np.isnan(constant):
             constant = constant_cross_entropy(rows.train, rows.valid, objective, rows.n_labels)
         compare(view, rows)
-    if (
-        task.scope == "frame" and protocol.has_context
-    ):  # with context only at the layer that is best without: it costs 25 times as much
+    # Context is tried at the layer that is best without it, and at no other: it costs 25 times as much.
+    if task.scope == "frame" and protocol.has_context:
         chosen_alike: dict[tuple[str, int], list[int]] = {}
         for seed, (_, view) in best.items():
             chosen_alike.setdefault((view.readout, view.layer), []).append(seed)

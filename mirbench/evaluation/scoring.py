@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from mirbench.domain import ClipMetric, Metric
 from mirbench.processes import process_pool
@@ -43,8 +44,20 @@ def value_of(metric: Metric, references: Sequence[Any], estimates: Sequence[Any]
     """Return the value of a metric on a test split, without an interval; nan where nothing can be compared."""
     if not isinstance(metric, ClipMetric):
         return float(metric.score(references, estimates))
+    return aggregated(metric, weighted_scores(metric, references, estimates, workers))
+
+
+def weighted_scores(
+    metric: ClipMetric, references: Sequence[Any], estimates: Sequence[Any], workers: int
+) -> Float64[np.ndarray, "2 clip"]:
+    """Return the score of each clip, and its weight in the average (1 where the metric has no weights)."""
     scored = score_clips(metric.score, references, estimates, workers)
-    values, weights = np.array([each if isinstance(each, tuple) else (each, 1.0) for each in scored]).T
+    return np.array([each if isinstance(each, tuple) else (each, 1.0) for each in scored], dtype=np.float64).T
+
+
+def aggregated(metric: ClipMetric, weighted: Float64[np.ndarray, "2 clip"]) -> float:
+    """Return the sum or the weighted mean of the scores of clips; nan for the mean of clips without weight."""
+    values, weights = weighted
     if metric.aggregate == "sum":
         return float(values.sum())
     return float(values @ weights / weights.sum()) if weights.sum() > 0 else float("nan")
