@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
+LOWEST_CEILING = 0.9  # of a perfect probe; below, the frame rate limits a result more than the features do
 LEAVE_GROUP_OUT = "leave-group-out"  # the split of a result for which each group was tested in turn
 
 

@@ -36,12 +36,13 @@ def latest(results: Iterable[Result], now: datetime | None = None) -> list[Resul
     newest: dict[tuple[object, ...], Result] = {}
     tomorrow = ((now or datetime.now(UTC)) + CLOCKS_DIFFER_BY).isoformat(timespec="seconds")
     for result in sorted(results, key=lambda each: (each.date <= tomorrow, each.date, each.run, repr(each))):
-        newest[(*_board(result), result.metric, result.label, result.encoder)] = result
-    headline = {(*_board(r), r.encoder): r.rank_value for r in newest.values() if r.is_headline}
+        newest[(*board_of(result), result.metric, result.label, result.encoder)] = result
+    headline = {(*board_of(r), r.encoder): r.rank_value for r in newest.values() if r.is_headline}
     return sorted(
         newest.values(),
         key=lambda r: (
-            *_board(r), not r.is_headline, r.metric, r.label, -headline.get((*_board(r), r.encoder), 0.0), r.encoder,
+            *board_of(r), not r.is_headline, r.metric, r.label,
+            -headline.get((*board_of(r), r.encoder), 0.0), r.encoder,
         ),
     )  # fmt: skip
 
@@ -127,7 +128,14 @@ def data_of(result: Result) -> str:
     return result.dataset if result.size == "default" else f"{result.dataset}-{result.size}"
 
 
-def _board(result: Result) -> tuple[object, ...]:
+def board_of(result: Result) -> tuple[object, ...]:
+    """Return what the results of one leaderboard share, whatever the encoder and the metric.
+
+    Parameters
+    ----------
+    result
+        A result.
+    """
     return (
         result.task,
         options_of(result),

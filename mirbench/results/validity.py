@@ -13,6 +13,7 @@ from itertools import combinations
 from pathlib import Path
 
 from mirbench.domain import ClipScores, Result
+from mirbench.domain.result import LOWEST_CEILING
 from mirbench.errors import RecordError, UsageError
 from mirbench.escaping import markdown_cell, visible
 from mirbench.results.compare import LEVEL, Difference, compare, holm
@@ -21,7 +22,6 @@ from mirbench.results.records import read_records, read_scores
 from mirbench.results.withdrawals import counted
 
 UNTRAINED = "random"  # encoders of this name, and NAME@random
-LOWEST_CEILING = 0.9  # below, the frame rate limits a result more than the features do
 NO_RECORDS = "no records"
 NONE = "none"
 CALIBRATION = "tests/statistics/test_calibration.py"

@@ -4,7 +4,6 @@ Records are never edited. A withdrawal is a line of its own in the file `withdra
 comparisons leave the record out, and a run of the same encoder does not bring it back.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from typing import Any
 
 from mirbench.domain import Result
 from mirbench.errors import RecordError, UsageError
-from mirbench.results.leaderboard import latest
+from mirbench.results.leaderboard import board_of, latest
 from mirbench.results.records import append, identity, read_lines, read_records
 
 FILE = "withdrawn.jsonl"
@@ -101,9 +100,7 @@ def _of_one_job(one: Result, other: Result) -> bool:
 
 
 def _job(result: Result) -> tuple[Any, ...]:
-    options = json.dumps(dict(result.options), sort_keys=True)
-    data = result.dataset, result.dataset_version, result.size, result.split
-    return result.run, result.encoder, result.task, options, *data, result.protocol, result.train_fraction
+    return result.run, result.encoder, *board_of(result)
 
 
 def read_withdrawals(out: Path) -> list[Withdrawal]:
@@ -155,8 +152,8 @@ def replaced(results: Sequence[Result]) -> list[Withdrawal]:
         Results that are not withdrawn.
     """
     headlines = [result for result in results if result.is_headline]
-    newest = {_board(result): result for result in latest(headlines)}
-    pairs = [(result, newest[_board(result)]) for result in headlines]
+    newest = {_place(result): result for result in latest(headlines)}
+    pairs = [(result, newest[_place(result)]) for result in headlines]
     return [
         Withdrawal(identity(old), identity(new), _difference(old, new), new.date)
         for old, new in pairs
@@ -164,8 +161,8 @@ def replaced(results: Sequence[Result]) -> list[Withdrawal]:
     ]
 
 
-def _board(result: Result) -> tuple[Any, ...]:
-    return *_job(result)[1:], result.metric
+def _place(result: Result) -> tuple[Any, ...]:
+    return result.encoder, *board_of(result), result.metric
 
 
 def _difference(old: Result, new: Result) -> str:
