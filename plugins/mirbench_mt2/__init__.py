@@ -34,16 +34,14 @@ def pretrain(request: "PretrainRequest") -> None:
     train(request)
 
 
-# The weights were trained on renderings of version 3 of the data set, whose pieces were split otherwise.
-REMARK = "trained without labels on pieces of which 78 are among the 312 test pieces of rendered-scores"
-
-
 @hookimpl
 def mirbench_encoders() -> Iterator[EncoderSpec]:
     """Offer MT2."""
+    from mirbench_ssl import SHARED_PIECES
+
     yield EncoderSpec(
         name="mt2",
-        remark=REMARK,
+        remark=SHARED_PIECES,
         load=load,
         load_from=load_from,
         pretrain=pretrain,

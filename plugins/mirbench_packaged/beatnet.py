@@ -35,7 +35,7 @@ class BeatNet(nn.Module):
         self.linear = nn.Linear(N_HIDDEN, 3)
 
     def hidden(self, features: Float[torch.Tensor, "time 272"]) -> Float[torch.Tensor, "time 150"]:
-        """Return the state of the upper LSTM at every frame; it has heard nothing later."""
+        """Return the state of the upper LSTM at every frame; it does not depend on later frames."""
         convolved = functional.max_pool1d(functional.relu(self.conv1(features[:, None])), 2)
         states: Any = self.lstm(self.linear0(convolved.flatten(1))[None])
         return states[0][0]

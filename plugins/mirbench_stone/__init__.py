@@ -45,14 +45,12 @@ def semitone_is_missing() -> str:
     return "no weights of it ship; give some: --encoder semitone@FILE"
 
 
-# The weights were trained on renderings of version 3 of the data set, whose pieces were split otherwise.
-MET = "trained without labels on pieces of which 78 are among the 312 test pieces of rendered-scores"
-REMARKS = {"stone": MET, "skey": f"its circle of fifths was held to the chroma; {MET}"}
-
-
 @hookimpl
 def mirbench_encoders() -> Iterator[EncoderSpec]:
     """Offer the three."""
+    from mirbench_ssl import SHARED_PIECES
+
+    remarks = {"stone": SHARED_PIECES, "skey": f"its circle of fifths was held to the chroma; {SHARED_PIECES}"}
     for model, description, citation in (
         ("stone", "STONE: 12 key signatures, without labels; trained by mirbench, not by its authors", STONE),
         ("skey", "S-KEY: 24 keys, without labels; trained by mirbench, not by its authors", SKEY),
@@ -64,7 +62,7 @@ def mirbench_encoders() -> Iterator[EncoderSpec]:
     ):
         yield EncoderSpec(
             name=model,
-            remark=REMARKS.get(model, ""),
+            remark=remarks.get(model, ""),
             load=partial(load, model=model),
             load_from=partial(load_from, model=model),
             missing=nothing_missing if model != "semitone" else semitone_is_missing,

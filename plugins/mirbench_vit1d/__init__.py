@@ -39,17 +39,15 @@ def pretrain(request: "PretrainRequest") -> None:
     train(request)
 
 
-# The weights were trained on renderings of version 3 of the data set, whose pieces were split otherwise.
-REMARK = "trained without labels on pieces of which 78 are among the 312 test pieces of rendered-scores"
-
-
 @hookimpl
 def mirbench_encoders() -> Iterator[EncoderSpec]:
     """Offer both."""
+    from mirbench_ssl import SHARED_PIECES
+
     for model, description in DESCRIPTIONS.items():
         yield EncoderSpec(
             name=model,
-            remark=REMARK,
+            remark=SHARED_PIECES,
             load=partial(load, model=model),
             load_from=partial(load_from, model=model),
             pretrain=pretrain,

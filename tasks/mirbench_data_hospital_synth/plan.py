@@ -222,7 +222,7 @@ def plan_clip(room: Room, number: int) -> ClipPlan:
 
 
 def fits(event: Event, planned: list[Event]) -> bool:
-    """Return whether an event can be heard, keeps its distance from its like, and does not crowd the clip."""
+    """Return whether an event is audible, keeps its distance from its like, and does not crowd the clip."""
     onset, offset = event.interval
     if event.level_db < LOWEST_DB or offset - onset < SHORTEST or len(planned) >= MAX_EVENTS:
         return False

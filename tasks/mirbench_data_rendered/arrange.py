@@ -57,7 +57,7 @@ class Grid:
         return int(self.numbers.max())
 
     def beat_at(self, places: Float64[np.ndarray, "event"]) -> Int64[np.ndarray, "event"]:
-        """Return in which beat each place in quarter notes lies, counted from 0; the nearest one outside of the clip."""
+        """Return the beat, from 0, in which each place in quarter notes lies; outside of the clip the nearest one."""
         found = np.searchsorted(self.beats, places + 1e-6, side="right") - 1
         return np.asarray(np.clip(found, 0, len(self.beats) - 1))
 
