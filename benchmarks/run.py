@@ -58,7 +58,7 @@ from mirbench.files import find_home
 from mirbench.plugins import Plugins
 from mirbench.probes.linear import SEARCH_TOLERANCE, STRENGTHS, Examples, LinearFit, cross_entropy
 from mirbench.probes.objectives import OBJECTIVES, Objective
-from mirbench.probes.protocols import PROTOCOLS, Problem
+from mirbench.probes.protocols import PROTOCOLS, ProbeData
 from mirbench.runs.planning import load_dataset
 from mirbench.specs import DatasetRequest
 
@@ -173,18 +173,18 @@ def scored(logits: np.ndarray, data: Data) -> str:
     return f"accuracy {(logits.argmax(axis=1) == data.valid_y).mean():.4f}, loss {loss:.4f}"
 
 
-def _problem(data: Data, objective: Objective, n_labels: int) -> Problem:
-    return Problem(
+def _probe_data(data: Data, objective: Objective, n_labels: int) -> ProbeData:
+    return ProbeData(
         Examples([data.x], data.y), Examples([data.valid_x], data.valid_y), objective, n_labels, memory=2.0**31
     )
 
 
 def default(data: Data) -> str:
     """Do what `mirbench run` does with one layer."""
-    problem = _problem(data, OBJECTIVES["multiclass"], 10)
+    rows = _probe_data(data, OBJECTIVES["multiclass"], 10)
     protocol = PROTOCOLS["convex"]
-    best = min(protocol.candidates(problem), key=lambda each: each.loss)
-    return scored(protocol.finished(problem, best).logits(data.valid_x), data)
+    best = min(protocol.candidates(rows), key=lambda each: each.loss)
+    return scored(protocol.finished(rows, best).logits(data.valid_x), data)
 
 
 def ours(layers: list[Data], strengths: tuple[float, ...], tolerance: float = SEARCH_TOLERANCE) -> str:
@@ -193,10 +193,10 @@ def ours(layers: list[Data], strengths: tuple[float, ...], tolerance: float = SE
     n_labels = layers[0].y.shape[1] if layers[0].y.ndim == 2 else int(layers[0].y.max()) + 1
     best = None
     for data in layers:
-        problem = _problem(data, objective, n_labels)
-        fit = LinearFit(problem.train, objective, n_labels)
+        rows = _probe_data(data, objective, n_labels)
+        fit = LinearFit(rows.train, objective, n_labels)
         for strength, probe in fit.path(strengths, tolerance):
-            loss = cross_entropy(probe, problem.valid, objective)
+            loss = cross_entropy(probe, rows.valid, objective)
             if best is None or loss < best[0]:
                 best = loss, strength, probe, data
     assert best is not None
@@ -317,10 +317,10 @@ def _against_sklearn(
 
 
 def _hear(data: Data) -> str:
-    problem = _problem(data, OBJECTIVES["multiclass"], 10)
+    rows = _probe_data(data, OBJECTIVES["multiclass"], 10)
     protocol = PROTOCOLS["hear"]
     protocol.n_seeds = 1
-    best = min(protocol.candidates(problem), key=lambda each: each.loss)
+    best = min(protocol.candidates(rows), key=lambda each: each.loss)
     return scored(best.probe.logits(data.valid_x), data)
 
 

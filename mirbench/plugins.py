@@ -29,7 +29,7 @@ S = TypeVar("S", bound=Spec | SuiteSpec)
 
 
 @dataclass(frozen=True)
-class Problem:
+class PluginProblem:
     """Something wrong with a plugin that takes nothing else down.
 
     Attributes
@@ -60,7 +60,7 @@ class Catalog(Generic[S]):
 
     kind: str
     found: tuple[tuple[S, str], ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[PluginProblem, ...]
 
     @property
     def names(self) -> list[str]:
@@ -120,7 +120,7 @@ class Plugins:
     def __init__(self, files: Iterable[Path] = ()) -> None:
         self.manager = pluggy.PluginManager(GROUP)
         self.manager.add_hookspecs(hookspecs)
-        self._problems: list[Problem] = []
+        self._problems: list[PluginProblem] = []
         for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
             origin = f"{entry.name!r} of {entry.dist.name} {entry.dist.version}" if entry.dist else repr(entry.name)
             self._attempt(origin, partial(self._register, entry.load, origin))
@@ -132,7 +132,7 @@ class Plugins:
         self._suites = self._collect(SuiteSpec, "mirbench_suites")
 
     @property
-    def problems(self) -> list[Problem]:
+    def problems(self) -> list[PluginProblem]:
         """Problems of plugins that cannot be used."""
         return self._problems
 
@@ -211,12 +211,12 @@ class Plugins:
         except KeyboardInterrupt:
             raise  # Ctrl-C
         except PluginError as error:
-            self._problems.append(Problem(origin, str(error)))
+            self._problems.append(PluginProblem(origin, str(error)))
         except Exception as error:  # whatever a plugin raises at import, it must not take the others down
-            self._problems.append(Problem(origin, f"{type(error).__name__}: {error}"))
+            self._problems.append(PluginProblem(origin, f"{type(error).__name__}: {error}"))
         except BaseException as error:
             reason = f"it tried to end the process ({error!r}); expected a return or an exception"
-            self._problems.append(Problem(origin, reason, is_exit=True))
+            self._problems.append(PluginProblem(origin, reason, is_exit=True))
 
     def _register(self, load: Callable[[], ModuleType], origin: str) -> None:
         module = load()

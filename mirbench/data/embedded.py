@@ -30,7 +30,7 @@ Samples = Float32[np.ndarray, "_samples"] | Int16[np.ndarray, "_samples"]
 
 
 @dataclass(frozen=True)
-class Made:
+class RenderedClip:
     """A clip that was rendered or synthesised.
 
     Attributes
@@ -49,7 +49,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredClip:
     """A stored clip, as listed in the manifest.
 
     Attributes
@@ -91,7 +91,7 @@ def manifest_path(request: DatasetRequest, name: str, rendering: int, inputs: st
 def generate(
     manifest: Path,
     items: Mapping[str, T],
-    make: Callable[[T], Made],
+    make: Callable[[T], RenderedClip],
     *,
     title: str,
     workers: int,
@@ -142,18 +142,18 @@ def generate(
         write_atomically(manifest, content)
 
 
-class _Clips(dict[str, Stored]):
+class _Clips(dict[str, StoredClip]):
     """Clips by stem; one that is not listed is an error of the data set."""
 
-    def __init__(self, clips: Mapping[str, Stored], problem: str) -> None:
+    def __init__(self, clips: Mapping[str, StoredClip], problem: str) -> None:
         super().__init__(clips)
         self._problem = problem
 
-    def __missing__(self, stem: str) -> Stored:
+    def __missing__(self, stem: str) -> StoredClip:
         raise DatasetError(f"{stem} is not listed in {self._problem}")
 
 
-def read_manifest(manifest: Path, name: str) -> dict[str, Stored]:
+def read_manifest(manifest: Path, name: str) -> dict[str, StoredClip]:
     """Return the clips that `generate` has stored, by stem.
 
     Parameters
@@ -180,9 +180,9 @@ def read_manifest(manifest: Path, name: str) -> dict[str, Stored]:
     return _as_stored(clips, manifest.parent, f"{manifest}; {command}")
 
 
-def _as_stored(clips: Mapping[str, dict[str, Any]], folder: Path, problem: str) -> dict[str, Stored]:
+def _as_stored(clips: Mapping[str, dict[str, Any]], folder: Path, problem: str) -> dict[str, StoredClip]:
     stored = {
-        stem: Stored(folder / f"{stem}.flac", clip["sha256"], clip["duration"], clip["labels"])
+        stem: StoredClip(folder / f"{stem}.flac", clip["sha256"], clip["duration"], clip["labels"])
         for stem, clip in clips.items()
     }
     return _Clips(stored, problem)
@@ -194,7 +194,7 @@ def read_clips(
     name: str,
     items: Mapping[str, T],
     label: Callable[[T], tuple[float, Any]],
-) -> dict[str, Stored]:
+) -> dict[str, StoredClip]:
     """Return the clips of a data set, by stem; without audio where the request needs none and none is stored.
 
     Labels that are computed for such a request are kept in an index beside the place of the manifest.
@@ -235,7 +235,7 @@ def read_clips(
     return _as_stored(clips, manifest.parent, f"{index}; remove it")
 
 
-def make_one(stem: str, item: T, folder: Path, make: Callable[[T], Made]) -> float:
+def make_one(stem: str, item: T, folder: Path, make: Callable[[T], RenderedClip]) -> float:
     """Render one clip, write its audio and its labels, and return its duration.
 
     Parameters

@@ -18,7 +18,7 @@ from mirbench.evaluation.views import View
 from mirbench.features.stored import StoredFeatures
 from mirbench.probes.linear import MEMORY, Examples, Probe, constant_cross_entropy
 from mirbench.probes.objectives import objective_of
-from mirbench.probes.protocols import PROTOCOLS, Candidate, ProbeProtocol, Problem
+from mirbench.probes.protocols import PROTOCOLS, Candidate, ProbeProtocol, ProbeData
 from mirbench.probes.subsets import subset
 
 WORSE_THAN_A_CONSTANT = "worse than a constant on validation"
@@ -230,8 +230,8 @@ def choose(
     best: dict[int, tuple[Candidate, View]] = {}
     protocol = fitting.protocol
 
-    def problem(view: View) -> Problem:
-        return Problem(
+    def rows_of(view: View) -> ProbeData:
+        return ProbeData(
             train=examples_of(view, task, train),
             valid=examples_of(view, task, valid),
             objective=objective,
@@ -240,7 +240,7 @@ def choose(
             device=fitting.device,
         )
 
-    def compare(view: View, rows: Problem, seeds: Collection[int] | None = None) -> None:
+    def compare(view: View, rows: ProbeData, seeds: Collection[int] | None = None) -> None:
         for candidate in protocol.candidates(rows):
             seed = candidate.seed
             if seeds is None or seed in seeds:
@@ -250,7 +250,7 @@ def choose(
 
     constant = float("nan")
     for view in _views(features, task, train, fitting):
-        rows = problem(view)
+        rows = rows_of(view)
         if np.isnan(constant):
             constant = constant_cross_entropy(rows.train, rows.valid, objective, rows.n_labels)
         compare(view, rows)
@@ -262,10 +262,10 @@ def choose(
         for (readout, layer), seeds in chosen_alike.items():
             wide = View(features, readout, layer).in_context(train)
             if wide is not None:
-                compare(wide, problem(wide), seeds)
+                compare(wide, rows_of(wide), seeds)
     return tuple(
         Choice(
-            probe=protocol.finished(problem(view), chosen),
+            probe=protocol.finished(rows_of(view), chosen),
             view=view,
             setting=chosen.setting,
             curve=tuple(curves[seed]),

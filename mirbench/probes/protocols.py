@@ -26,7 +26,7 @@ PATIENCE = 2  # consecutive strengths that are worse on validation, after which 
 
 
 @dataclass(frozen=True)
-class Problem:
+class ProbeData:
     """Training and validation rows of one readout and layer, with all that probes depend on."""
 
     train: Examples
@@ -84,10 +84,10 @@ class ProbeProtocol(ABC):
         return ()
 
     @abstractmethod
-    def candidates(self, problem: Problem) -> Iterator[Candidate]:
+    def candidates(self, data: ProbeData) -> Iterator[Candidate]:
         """Yield the probes that are fitted to one readout and layer."""
 
-    def finished(self, problem: Problem, chosen: Candidate) -> Probe:
+    def finished(self, data: ProbeData, chosen: Candidate) -> Probe:
         """Return the final probe of the chosen candidate, which is evaluated on the test split."""
         return chosen.probe
 
@@ -116,13 +116,13 @@ class Convex(ProbeProtocol):
         self._refit = refit
         self._last: LinearFit | None = None  # its rows and their Hessian: most encoders have one layer
 
-    def candidates(self, problem: Problem) -> Iterator[Candidate]:
+    def candidates(self, data: ProbeData) -> Iterator[Candidate]:
         lowest, n_worse = math.inf, 0
         self._last = None  # before the next takes its memory
-        self._last = _fit(problem, problem.train)
+        self._last = _fit(data, data.train)
         origin = weakref.ref(self._last)
         for strength, probe in self._last.path(STRENGTHS):
-            loss = cross_entropy(probe, problem.valid, problem.objective)
+            loss = cross_entropy(probe, data.valid, data.objective)
             yield Candidate(0, strength, loss, probe, origin)
             lowest, n_worse = min(lowest, loss), n_worse + 1 if loss > lowest else 0
             if n_worse == PATIENCE:
@@ -133,17 +133,17 @@ class Convex(ProbeProtocol):
         edges = {STRENGTHS[0]: "strongest regularisation", STRENGTHS[-1]: "weakest regularisation"}
         return (f"{edges[setting]} of the grid",) if setting in edges else ()
 
-    def finished(self, problem: Problem, chosen: Candidate) -> Probe:
+    def finished(self, data: ProbeData, chosen: Candidate) -> Probe:
         assert isinstance(chosen.probe, LinearProbe)
         fit = None if self._refit or chosen.origin is None else chosen.origin()
         self._last = None
         if fit is None:
-            fit = _fit(problem, problem.train + problem.valid if self._refit else problem.train)
+            fit = _fit(data, data.train + data.valid if self._refit else data.train)
         return fit.exact(chosen.setting, chosen.probe)
 
 
-def _fit(problem: Problem, rows: Examples) -> LinearFit:
-    return LinearFit(rows, problem.objective, problem.n_labels, problem.memory, problem.device)
+def _fit(data: ProbeData, rows: Examples) -> LinearFit:
+    return LinearFit(rows, data.objective, data.n_labels, data.memory, data.device)
 
 
 class Trained(ProbeProtocol):
@@ -170,14 +170,14 @@ class Trained(ProbeProtocol):
             chosen = random.Random(seed).sample(chosen, self._n_points)
         return [Cell(seed, cell.learning_rate, cell.hidden, cell.initial) for cell in chosen]
 
-    def candidates(self, problem: Problem) -> Iterator[Candidate]:
+    def candidates(self, data: ProbeData) -> Iterator[Candidate]:
         cells = sorted(
             (cell for seed in range(self.n_seeds) for cell in self.cells(seed)), key=lambda cell: cell.hidden
         )
         for _, group in itertools.groupby(cells, key=lambda cell: cell.hidden):
             together = list(group)
-            rows = problem.train, problem.valid
-            found = train(together, self._recipe, *rows, problem.objective, problem.n_labels, problem.device)
+            rows = data.train, data.valid
+            found = train(together, self._recipe, *rows, data.objective, data.n_labels, data.device)
             for cell, (loss, probe) in zip(together, found, strict=True):
                 setting = {"learning rate": cell.learning_rate, "hidden": cell.hidden, "initial": cell.initial}
                 yield Candidate(cell.seed, setting, loss, probe)
@@ -212,15 +212,15 @@ class Neighbours(ProbeProtocol):
     name, setting = "knn", "neighbours"
     grid = (1, 3, 5, 10, 20, 50)
 
-    def candidates(self, problem: Problem) -> Iterator[Candidate]:
-        rows, target = problem.train.together(problem.objective)
+    def candidates(self, data: ProbeData) -> Iterator[Candidate]:
+        rows, target = data.train.together(data.objective)
         mean = rows.mean(axis=0)
         scale = inverse_deviations(rows.std(axis=0, dtype=np.float64), mean.astype(np.float64)).astype(np.float32)
-        votes = problem.objective.votes(target, problem.n_labels)
+        votes = data.objective.votes(target, data.n_labels)
         rows = _directions((rows - mean) * scale)
         for n_neighbours in (n for n in self.grid if n <= len(rows)):
-            probe = NeighbourProbe(rows, votes, mean, scale, n_neighbours, problem.objective)
-            yield Candidate(0, n_neighbours, cross_entropy(probe, problem.valid, problem.objective), probe)
+            probe = NeighbourProbe(rows, votes, mean, scale, n_neighbours, data.objective)
+            yield Candidate(0, n_neighbours, cross_entropy(probe, data.valid, data.objective), probe)
 
 
 PROTOCOLS: dict[str, ProbeProtocol] = {

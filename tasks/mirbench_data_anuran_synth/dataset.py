@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from mirbench.data import embedded as generated
-from mirbench.data.embedded import Made, Stored, generate, read_clips
+from mirbench.data.embedded import RenderedClip, StoredClip, generate, read_clips
 from mirbench.domain import Clip, Dataset, Split
 from mirbench.errors import DatasetError
 from mirbench.specs import DatasetRequest
@@ -52,7 +52,7 @@ class AnuranSynth(Dataset):
         return [clip for clip in self._clips if clip.split == split]
 
 
-def _clip(plan: ClipPlan, stored: Stored) -> Clip:
+def _clip(plan: ClipPlan, stored: StoredClip) -> Clip:
     return Clip(
         id=plan.name,
         path=stored.path,
@@ -96,10 +96,10 @@ def prepare(request: DatasetRequest) -> None:
     )
 
 
-def make(plan: ClipPlan) -> Made:
+def make(plan: ClipPlan) -> RenderedClip:
     """Synthesise one clip."""
     sound = render_scene(plan.singers, plan.ambience, plan.site.room, list(plan.seed))
-    return Made(sound, SAMPLE_RATE, _labels(plan))
+    return RenderedClip(sound, SAMPLE_RATE, _labels(plan))
 
 
 def label(plan: ClipPlan) -> tuple[float, dict[str, Any]]:

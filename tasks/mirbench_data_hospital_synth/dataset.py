@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from mirbench.data import embedded as generated
-from mirbench.data.embedded import Made, generate, read_clips
+from mirbench.data.embedded import RenderedClip, generate, read_clips
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
 from mirbench.specs import DatasetRequest
@@ -92,9 +92,9 @@ def prepare(request: DatasetRequest) -> None:
     )
 
 
-def make(plan: ClipPlan) -> Made:
+def make(plan: ClipPlan) -> RenderedClip:
     """Synthesise one clip, with what is known about every event."""
-    return Made(mix(plan), SAMPLE_RATE, _labels(plan))
+    return RenderedClip(mix(plan), SAMPLE_RATE, _labels(plan))
 
 
 def label(plan: ClipPlan) -> tuple[float, dict[str, Any]]:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from mirbench.data import embedded as generated
-from mirbench.data.embedded import Made, Stored, generate, read_clips
+from mirbench.data.embedded import RenderedClip, StoredClip, generate, read_clips
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
 from mirbench.specs import DatasetRequest
@@ -71,7 +71,7 @@ class RenderedScores(Dataset):
         return [clip for clip in self._clips if clip.split == split]
 
 
-def _clip(entry: Entry, stored: Stored, reference: object) -> Clip:
+def _clip(entry: Entry, stored: StoredClip, reference: object) -> Clip:
     return Clip(
         id=entry.id,
         path=stored.path,
@@ -161,7 +161,7 @@ def prepare(request: DatasetRequest) -> None:
     )
 
 
-def make(entry: Entry, folder: Path) -> Made:
+def make(entry: Entry, folder: Path) -> RenderedClip:
     """Render one clip.
 
     Parameters
@@ -175,7 +175,7 @@ def make(entry: Entry, folder: Path) -> Made:
     samples = render.render(
         clip.tracks, clip.seconds, clip.duration, clip.cents, folder, generator("recording", entry.id)
     )
-    return Made(samples, render.SAMPLE_RATE, _labels(entry, clip))
+    return RenderedClip(samples, render.SAMPLE_RATE, _labels(entry, clip))
 
 
 def label(entry: Entry) -> tuple[float, dict[str, Any]]:

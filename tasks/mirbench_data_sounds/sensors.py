@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mirbench.data.embedded import Made, Stored, generate, read_manifest
+from mirbench.data.embedded import RenderedClip, StoredClip, generate, read_manifest
 from mirbench.data.required_files import refuse_missing, require_files
 from mirbench.domain import SPLITS, Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError, MissingDataError
@@ -142,12 +142,12 @@ def prepare(request: DatasetRequest) -> None:
     )
 
 
-def make(piece: Piece) -> Made:
+def make(piece: Piece) -> RenderedClip:
     """Make one clip."""
     recording = piece.recording
     levels = read_levels(recording.path)[piece.first : piece.last] + piece.offset_db
     samples = resynthesise(levels, [int(recording.sha256[:16], 16), piece.first])
-    return Made(samples, SAMPLE_RATE, {"recording": recording.sha256, "start": piece.first / ROWS_PER_SECOND})
+    return RenderedClip(samples, SAMPLE_RATE, {"recording": recording.sha256, "start": piece.first / ROWS_PER_SECOND})
 
 
 def cuts(n_rows: int) -> list[tuple[int, int]]:
@@ -290,7 +290,7 @@ def _seconds(text: str) -> float:
 
 
 def _refuse_late_events(
-    folder: Path, recordings: Sequence[Recording], events: Mapping[str, Sequence[Event]], clips: Sequence[Stored]
+    folder: Path, recordings: Sequence[Recording], events: Mapping[str, Sequence[Event]], clips: Sequence[StoredClip]
 ) -> None:
     seconds: defaultdict[str, float] = defaultdict(float)
     for clip in clips:
@@ -306,7 +306,7 @@ def _refuse_late_events(
     )
 
 
-def _clip(recording: Recording, stored: Stored, events: Mapping[str, Sequence[Event]]) -> Clip:
+def _clip(recording: Recording, stored: StoredClip, events: Mapping[str, Sequence[Event]]) -> Clip:
     start, end = stored.labels["start"], stored.labels["start"] + stored.duration
     heard = sorted(
         (max(event.onset, start) - start, min(event.offset, end) - start, event.label)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 import numpy as np
 from mirbench import Clip, Dataset, DatasetSpec, hookimpl
-from mirbench.data.embedded import Made, generate, read_manifest
+from mirbench.data.embedded import RenderedClip, generate, read_manifest
 
 KEYS = {"C major": (0, 4, 7), "A minor": (9, 0, 4)}
 STEMS = {f"clip-{number:02d}": number for number in range(12)}
@@ -28,7 +28,7 @@ def make(number):
     time = np.arange(8000) / 8000
     sound = sum(np.sin(2 * np.pi * 261.63 * 2 ** (pitch / 12) * time) for pitch in KEYS[key])
     noise = np.random.default_rng(number).standard_normal(8000)
-    return Made((0.1 * sound + 0.01 * noise).astype(np.float32), 8000, {"key": key})
+    return RenderedClip((0.1 * sound + 0.01 * noise).astype(np.float32), 8000, {"key": key})
 
 
 class Tones(Dataset):

@@ -8,14 +8,14 @@ import pytest
 import soundfile
 
 from mirbench import DatasetError, DatasetRequest, MissingDataError
-from mirbench.data.embedded import Made, generate, make_one, read_clips, read_manifest
+from mirbench.data.embedded import RenderedClip, generate, make_one, read_clips, read_manifest
 
 TONES = {"low": 100, "high": 400, "higher": 800}
 
 
-def tone(frequency: int) -> Made:
+def tone(frequency: int) -> RenderedClip:
     time = np.arange(800, dtype=np.float32) / 8000
-    return Made(0.5 * np.sin(2 * np.pi * frequency * time).astype(np.float32), 8000, {"frequency": frequency})
+    return RenderedClip(0.5 * np.sin(2 * np.pi * frequency * time).astype(np.float32), 8000, {"frequency": frequency})
 
 
 def make(manifest: Path) -> None:

@@ -98,8 +98,8 @@ def test_weaker_strengths_are_tried_until_two_in_a_row_are_worse(monkeypatch):
     examples = Examples([random.standard_normal((20, 3)).astype(np.float32)], np.arange(20) % 2)
     losses = iter([5.0, 4.0, 6.0, 3.0, 7.0, 8.0, 0.0])
     monkeypatch.setattr(protocols, "cross_entropy", lambda *arguments: next(losses))
-    problem = protocols.Problem(examples, examples, OBJECTIVES["multiclass"], 2, memory=1e9)
-    assert [candidate.loss for candidate in protocols.Convex().candidates(problem)] == [5, 4, 6, 3, 7, 8]
+    data = protocols.ProbeData(examples, examples, OBJECTIVES["multiclass"], 2, memory=1e9)
+    assert [candidate.loss for candidate in protocols.Convex().candidates(data)] == [5, 4, 6, 3, 7, 8]
 
 
 def test_values_are_averaged_over_the_seeds_of_a_probe():

@@ -9,7 +9,7 @@ from mirbench.cli.options import PROTOCOLS as NAMES
 from mirbench.probes.linear import Examples
 from mirbench.probes.networks import Cell, NetworkProbe, Recipe, train
 from mirbench.probes.objectives import OBJECTIVES
-from mirbench.probes.protocols import PROTOCOLS, NeighbourProbe, Problem, Trained
+from mirbench.probes.protocols import PROTOCOLS, NeighbourProbe, ProbeData, Trained
 from mirbench.probes.subsets import subset
 
 
@@ -24,9 +24,9 @@ def examples(n, seed, objective="multiclass"):
     return Examples(np.array_split(rows, 7), target)
 
 
-def problem(objective="multiclass", n=200):
+def probe_data(objective="multiclass", n=200):
     n_labels = 3 if objective == "multiclass" else 2
-    return Problem(examples(n, 1, objective), examples(80, 2, objective), OBJECTIVES[objective], n_labels, memory=1e9)
+    return ProbeData(examples(n, 1, objective), examples(80, 2, objective), OBJECTIVES[objective], n_labels, memory=1e9)
 
 
 def quick(protocol):
@@ -59,7 +59,7 @@ def test_the_command_line_offers_every_protocol():
 @pytest.mark.parametrize("objective", ["multiclass", "multilabel"])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_protocol_learns_what_is_easy(name, objective):
-    task, protocol = problem(objective), quick(PROTOCOLS[name])
+    task, protocol = probe_data(objective), quick(PROTOCOLS[name])
     chosen = best(protocol, task)
     assert accuracy(protocol.finished(task, chosen), task) > 0.85
 
@@ -67,14 +67,14 @@ def test_every_protocol_learns_what_is_easy(name, objective):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_protocol_gives_the_same_numbers_every_time(name):
     protocol = quick(PROTOCOLS[name])
-    first, second = ([c.loss for c in protocol.candidates(problem(n=60))] for _ in range(2))
+    first, second = ([c.loss for c in protocol.candidates(probe_data(n=60))] for _ in range(2))
     assert first == second
 
 
 @pytest.mark.parametrize("name", ["sgd", "marble", "hear"])
 def test_networks_have_three_seeds(name):
     protocol = quick(PROTOCOLS[name])
-    found = list(protocol.candidates(problem(n=60)))
+    found = list(protocol.candidates(probe_data(n=60)))
     assert {candidate.seed for candidate in found} == {0, 1, 2}
     by_seed = {seed: [c.loss for c in found if c.seed == seed] for seed in range(3)}
     assert by_seed[0] != by_seed[1] != by_seed[2]
@@ -90,7 +90,7 @@ def test_the_published_grids():
 
 
 def test_cells_trained_together_are_those_trained_alone():
-    task = problem()
+    task = probe_data()
     recipe = Recipe(n_epochs=3, n_steps=None, batch_size=32, normalise=True)
     cells = [Cell(0, 1e-2, (16,)), Cell(1, 1e-3, (16,), "normal"), Cell(0, 1e-3, (16,), "uniform")]
     together = train(cells, recipe, task.train, task.valid, OBJECTIVES["multiclass"], 3)
@@ -101,7 +101,7 @@ def test_cells_trained_together_are_those_trained_alone():
 
 def test_the_weights_with_the_lowest_loss_are_kept():
     """A learning rate that is far too high: later epochs are worse than the best one."""
-    task = problem(n=40)
+    task = probe_data(n=40)
     recipe = Recipe(n_epochs=40, n_steps=None, batch_size=8)
     [(loss, probe)] = train([Cell(0, 0.5, (32,))], recipe, task.train, task.valid, OBJECTIVES["multiclass"], 3)
     rows, target = np.concatenate(list(task.valid.parts)), task.valid.target
@@ -116,7 +116,7 @@ def test_a_network_of_one_map_is_linear():
 
 
 def test_refitting_hears_the_validation_rows_too():
-    task = problem(n=12)
+    task = probe_data(n=12)
     plain, refit = PROTOCOLS["convex"], PROTOCOLS["convex-refit"]
     chosen = best(plain, task)
     assert not np.allclose(plain.finished(task, chosen).weight, refit.finished(task, chosen).weight)
