@@ -61,6 +61,9 @@ class Clip:
         Length of the clip in seconds; None for everything up to the end of the file.
     sha256
         SHA-256 of the file's bytes in hexadecimal, where the data set states it; a file that differs is refused.
+    part
+        Part of the data set, such as a genre; the headline metric is also computed for the test clips of each part.
+        Empty in a data set without parts.
     """
 
     id: str
@@ -71,6 +74,7 @@ class Clip:
     start: float = 0.0
     duration: float | None = None
     sha256: str | None = None
+    part: str = ""
 
 
 class Dataset(ABC):

@@ -71,7 +71,7 @@ class Result:
     metric
         Name of the metric.
     label
-        Label to which the metric is restricted; empty for all labels.
+        Label, or part of the data set, to which the metric is restricted; empty for all labels and clips.
     is_headline
         Whether this is the task's headline metric.
     aggregate

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -45,6 +45,8 @@ class Score:
     ----------
     deviation
         Standard deviation over the probe's seeds.
+    n, n_groups
+        Number of test clips and of their groups.
     of_folds
         Value of each fold, by its name; empty where there is one split.
     """
@@ -53,6 +55,8 @@ class Score:
     value: float
     low: float
     high: float
+    n: int
+    n_groups: int
     deviation: float = 0.0
     scores: ClipScores | None = field(default=None, compare=False)
     of_folds: Mapping[str, float] = field(default_factory=dict)
@@ -76,7 +80,8 @@ def score_folds(folds: Sequence[Tested], seed: int, workers: int = 1) -> tuple[S
 
     A value is the mean over folds (the sum, of a count), without those in which it is not defined. In a resample, each
     fold counts as often as its groups are drawn. A metric that is defined in no fold (about a label that no clip has)
-    is left out.
+    is left out. Where the clips have parts (`Clip.part`), the headline is also computed for each part,
+    which is then its label.
 
     Parameters
     ----------
@@ -88,31 +93,71 @@ def score_folds(folds: Sequence[Tested], seed: int, workers: int = 1) -> tuple[S
     MirbenchError
         If that is the headline.
     """
-    clips = [clip for fold in folds for clip in fold.clips]
-    _, groups = np.unique([clip.group for clip in clips], return_inverse=True)
-    groups = groups.reshape(-1).astype(np.int64)
-    draws = draw(int(groups.max()) + 1, seed)
-    names = hashlib.sha256(json.dumps([[clip.id, clip.group] for clip in clips]).encode()).hexdigest()[:16]
-    of_folds = np.split(groups, np.cumsum([len(fold.clips) for fold in folds])[:-1])
-    scores = []
-    for place, metric in enumerate(folds[0].tasks[0].metrics):
-        found = [_score_fold(fold, place, own, draws, workers) for fold, own in zip(folds, of_folds, strict=True)]
-        by_seed = _over_folds(np.stack([each.by_seed for each in found]), np.ones((len(folds), 1)), metric)
-        masses = np.stack([_mass(own, draws) for own in of_folds])
-        resampled = _over_folds(np.stack([each.resampled for each in found]), masses, metric)[draws.places]
-        value = float(np.mean(by_seed))
-        low, high = _interval(resampled, value, metric) if np.isfinite(value) else (value, value)
-        by_clip = [each.by_clip for each in found if each.by_clip is not None]
-        values, weights = np.concatenate(by_clip, axis=1) if len(by_clip) == len(found) else (None, None)
-        kept = ClipScores(names, resampled, values, weights, groups, seed, metric.aggregate)
-        named = {fold.fold: float(np.mean(each.by_seed)) for fold, each in zip(folds, found, strict=True) if fold.fold}
-        scores.append(Score(metric, value, low, high, float(np.std(by_seed)), None if metric.label else kept, named))
+    metrics = folds[0].tasks[0].metrics
+    scores = [_score_metric(folds, place, metric, seed, workers) for place, metric in enumerate(metrics)]
     if not np.isfinite(scores[0].value):
         raise MirbenchError(
             f"{scores[0].metric.name} is not defined on the test split: no reference in it can be scored (for tags and "
             "species, some label needs clips with it and clips without it)"
         )
+    parts = sorted({clip.part for fold in folds for clip in fold.clips if clip.part})
+    for part in parts if len(parts) > 1 else ():
+        own = [tested for tested in (_part_of(fold, part) for fold in folds) if tested.clips]
+        scores.append(_score_metric(own, 0, replace(metrics[0], label=part), seed, workers))
     return tuple(score for score in scores if np.isfinite(score.value))
+
+
+def _part_of(fold: Tested, part: str) -> Tested:
+    """Return the clips of one part of the data set."""
+    places = [place for place, clip in enumerate(fold.clips) if clip.part == part]
+    return replace(
+        fold,
+        clips=[fold.clips[place] for place in places],
+        estimates=[[of_seed[place] for place in places] for of_seed in fold.estimates],
+    )
+
+
+def _score_metric(folds: Sequence[Tested], place: int, metric: Metric, seed: int, workers: int) -> Score:
+    """Score estimates with one of the metrics, which has this name and label in results."""
+    clips = [clip for fold in folds for clip in fold.clips]
+    _, groups = np.unique([clip.group for clip in clips], return_inverse=True)
+    groups = groups.reshape(-1).astype(np.int64)
+    n_groups = int(groups.max()) + 1
+    draws = draw(n_groups, seed)
+    of_folds = np.split(groups, np.cumsum([len(fold.clips) for fold in folds])[:-1])
+    found = [_score_fold(fold, place, own, draws, workers) for fold, own in zip(folds, of_folds, strict=True)]
+    by_seed = _over_folds(np.stack([each.by_seed for each in found]), np.ones((len(folds), 1)), metric)
+    masses = np.stack([_mass(own, draws) for own in of_folds])
+    resampled = _over_folds(np.stack([each.resampled for each in found]), masses, metric)[draws.places]
+    value = float(np.mean(by_seed))
+    low, high = _interval(resampled, value, metric) if np.isfinite(value) else (value, value)
+    return Score(
+        metric=metric,
+        value=value,
+        low=low,
+        high=high,
+        n=len(clips),
+        n_groups=n_groups,
+        deviation=float(np.std(by_seed)),
+        scores=None if metric.label else _clip_scores(clips, groups, resampled, found, seed, metric),
+        of_folds={
+            fold.fold: float(np.mean(each.by_seed)) for fold, each in zip(folds, found, strict=True) if fold.fold
+        },
+    )
+
+
+def _clip_scores(
+    clips: Sequence[Clip],
+    groups: Int64[np.ndarray, "clip"],
+    resampled: Float64[np.ndarray, "resample"],
+    found: "Sequence[_ScoredFold]",
+    seed: int,
+    metric: Metric,
+) -> ClipScores:
+    names = hashlib.sha256(json.dumps([[clip.id, clip.group] for clip in clips]).encode()).hexdigest()[:16]
+    by_clip = [each.by_clip for each in found if each.by_clip is not None]
+    values, weights = np.concatenate(by_clip, axis=1) if len(by_clip) == len(found) else (None, None)
+    return ClipScores(names, resampled, values, weights, groups, seed, metric.aggregate)
 
 
 @dataclass(frozen=True)

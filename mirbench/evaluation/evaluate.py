@@ -18,7 +18,7 @@ from mirbench.evaluation.views import View
 from mirbench.features.stored import StoredFeatures
 from mirbench.probes.linear import MEMORY, Examples, Probe, constant_cross_entropy
 from mirbench.probes.objectives import objective_of
-from mirbench.probes.protocols import PROTOCOLS, Candidate, ProbeProtocol, ProbeData
+from mirbench.probes.protocols import PROTOCOLS, Candidate, ProbeData, ProbeProtocol
 from mirbench.probes.subsets import subset
 
 WORSE_THAN_A_CONSTANT = "worse than a constant on validation"
@@ -116,7 +116,6 @@ class Evaluation:
     estimates: tuple[tuple[Any, ...], ...]
     clips: tuple[str, ...]
     n_clips: dict[Split, int]
-    n_groups: int
     seconds: dict[str, float]
     constant: float
     ceiling: float | None = None
@@ -171,7 +170,6 @@ def evaluate(features: StoredFeatures, task: Task, dataset: Dataset, fitting: Fi
         constant=choices[0].constant,
         decoders=tuple(own.decoder for each in fitted for own in each.tested.tasks),
         n_clips={**n_clips, "test": sum(each.n_clips["test"] for each in fitted)},
-        n_groups=len({clip.group for each in fitted for clip in each.tested.clips}),
         estimates=tuple(map(tuple, fitted[0].tested.estimates)) if len(fitted) == 1 else (),
         clips=tuple(clip.id for each in fitted for clip in each.tested.clips),
         seconds={"probe": scored - started, "score": time.perf_counter() - scored},

@@ -173,7 +173,6 @@ def _verify_job(results: Sequence[Result], scores: Mapping[str, ClipScores], pla
         }
     except RecordError as error:
         raise RecordError(f"{path_of(place.predictions, first.predictions)}: {error}") from error
-    groups = {clip.group for clip in dataset.clips("test")}
     for result in results:
         key = (result.metric, result.label)
         if key not in computed:
@@ -181,7 +180,7 @@ def _verify_job(results: Sequence[Result], scores: Mapping[str, ClipScores], pla
                 f"record {record_id(result)} is of a metric {' of '.join(filter(None, key))!r}, which task "
                 f"{result.task!r} does not compute here; remove the record, or use the version of its task"
             )
-        _require_same(result, *computed[key], n=len(predictions.clips), n_groups=len(groups))
+        _require_same(result, *computed[key])
         _require_same_scores(result, computed[key][0], scores.get(record_id(result)))
 
 
@@ -268,7 +267,7 @@ def _scored(
     return [(each, place == 0) for place, each in enumerate(found)]
 
 
-def _require_same(result: Result, computed: Score, is_headline: bool, *, n: int, n_groups: int) -> None:
+def _require_same(result: Result, computed: Score, is_headline: bool) -> None:
     name = f"record {record_id(result)}: {' of '.join(filter(None, (result.metric, result.label)))}"
     for field in NUMBERS:
         before, now = getattr(result, field), getattr(computed, field)
@@ -282,8 +281,8 @@ def _require_same(result: Result, computed: Score, is_headline: bool, *, n: int,
         "aggregate": metric.aggregate,
         "is_headline": is_headline,
         "higher_is_better": metric.higher_is_better,
-        "n": n,
-        "n_groups": n_groups,
+        "n": computed.n,
+        "n_groups": computed.n_groups,
     }
     for field, fact in facts.items():
         if getattr(result, field) != fact:

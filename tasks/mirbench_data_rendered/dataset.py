@@ -80,6 +80,7 @@ def _clip(entry: Entry, stored: StoredClip, reference: object) -> Clip:
         reference=reference,
         duration=stored.duration,
         sha256=stored.sha256,
+        part=entry.kind,
     )
 
 

@@ -1,6 +1,7 @@
 """Draws of groups: equal for all encoders, the same whatever their number, and cheap to store."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 
 from mirbench import Clip, ClipMetric, SetMetric
 from mirbench.domain.resampling import N_RESAMPLES, draw, resampled_aggregate
-from mirbench.evaluation.bootstrap import score
+from mirbench.evaluation import bootstrap
+from mirbench.evaluation.bootstrap import score, score_folds
 from mirbench.results.clip_scores import scores_as_json, scores_from_json
 from mirbench_key.task import KeyTask
 
@@ -106,3 +108,31 @@ def test_the_interval_of_a_set_is_centred_and_stays_within_bounds():
     assert (found.low, found.high) == pytest.approx((low - bias, min(1.0, high - bias)))
     [perfect] = score([task], CLIPS, [[*values[:-1], 1.0]], seed=0)
     assert perfect.high == 1.0
+
+
+def test_the_headline_is_computed_for_each_part_of_the_data():
+    clips = [replace(clip, part="songs" if i < 18 else "chorales") for i, clip in enumerate(CLIPS)]
+    found = score([Scored()], clips, [list(VALUES)], seed=5)
+    assert [(each.metric.name, each.metric.label, each.n, each.n_groups) for each in found] == [
+        ("mean", "", 30, 6), ("sum", "", 30, 6), ("set", "", 30, 6),
+        ("mean", "chorales", 12, 6), ("mean", "songs", 18, 6),
+    ]  # fmt: skip
+    weights = 1.0 + np.arange(30)
+    assert found[3].value == pytest.approx(np.average(VALUES[18:], weights=weights[18:]))
+    assert found[4].value == pytest.approx(np.average(VALUES[:18], weights=weights[:18]))
+    assert found[3].low < found[3].value < found[3].high
+    [alone] = [
+        each for each in score([Scored()], clips[18:], [list(VALUES[18:])], seed=5) if each.metric.name == "mean"
+    ]
+    assert (alone.value, alone.low, alone.high) == (found[3].value, found[3].low, found[3].high)
+
+
+def test_a_part_that_is_in_one_fold_only_is_scored_there():
+    songs, chorales = ([replace(clip, part=part) for clip in some] for part, some in
+                       (("songs", CLIPS[:15]), ("chorales", CLIPS[15:])))  # fmt: skip
+    tests = [
+        bootstrap.Tested(songs, [Scored()], [list(VALUES[:15])], "1"),
+        bootstrap.Tested(chorales, [Scored()], [list(VALUES[15:])], "2"),
+    ]
+    found = {(each.metric.name, each.metric.label): each for each in score_folds(tests, seed=5)}
+    assert found["mean", "songs"].of_folds == {"1": found["mean", ""].of_folds["1"]}

@@ -124,7 +124,6 @@ def write(out, plugins, name, n_seeds=1, run="r", keeps=True):
         estimates=tuple(estimates),
         clips=tuple(clip.id for clip in clips),
         n_clips=dict.fromkeys(SPLITS, N_CLIPS),
-        n_groups=len({clip.group for clip in clips}),
         seconds={},
         constant=1.0,
     )
