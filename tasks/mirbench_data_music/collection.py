@@ -12,6 +12,7 @@ import numpy as np
 from mirbench.data import required_files as published
 from mirbench.domain import Clip, Dataset, LabelledIntervals, Split
 from mirbench.errors import DatasetError
+from mirbench.specs import DatasetRequest
 
 SPLIT = "1"  # the version of `split_groups`: other groups in other splits need another
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".au", ".m4a")
@@ -83,8 +84,8 @@ class Part:
     source: Source
     split: SplitRule
 
-    def clips(self, name: str, home: Path, task: str) -> list[Clip]:
-        """List the clips that have a reference.
+    def clips(self, name: str, request: DatasetRequest) -> list[Clip]:
+        """Return the clips that have a reference.
 
         Raises
         ------
@@ -93,13 +94,16 @@ class Part:
         DatasetError
             If some of them are missing, or are not as published.
         """
-        if task not in self.source.tasks:
-            raise DatasetError(f"{name} has no references for task {task!r}; it has {', '.join(self.source.tasks)}")
-        place = self.source.place(name, home)
-        recordings = self.source.read(place, task)
+        if request.task not in self.source.tasks:
+            raise DatasetError(
+                f"{name} has no references for task {request.task!r}; it has {', '.join(self.source.tasks)}"
+            )
+        place = self.source.place(name, request.home)
+        recordings = self.source.read(place, request.task)
         splits = self.split(recordings, place)
         used = [one for one in recordings if one.id in splits and one.reference is not None]
-        require_files(place, [one.path for one in used])
+        if request.needs_audio:
+            require_files(place, [one.path for one in used])
         source = self.source.name
         return [
             Clip(f"{source}/{one.id}", one.path, splits[one.id], f"{source}/{one.group}", one.reference) for one in used

@@ -148,7 +148,7 @@ def load(name: str, request: DatasetRequest) -> Recordings:
     DatasetError
         If some of them are missing, or are not as published.
     """
-    return Recordings(name, [clip for part in SETS[name] for clip in part.clips(name, request.home, request.task)])
+    return Recordings(name, [clip for part in SETS[name] for clip in part.clips(name, request)])
 
 
 def prepare(name: str, request: DatasetRequest) -> None:

@@ -69,7 +69,8 @@ class AnuraSet(Dataset):
         self.label_groups = group(self.labels)
         clips = [_clip(root, cells, self.labels) for _, cells in rows]
         self._clips = [clip for clip in clips if self.holds(clip)]
-        require_files(self.name, root, [clip.path for clip in self._clips])
+        if request.needs_audio:
+            require_files(self.name, root, [clip.path for clip in self._clips])
 
     def holds(self, clip: Clip) -> bool:
         """Return whether a clip is part of this data set."""

@@ -73,7 +73,7 @@ class Esc50Hospital(Dataset):
         if root is None:
             refuse_missing(NAME, request.home / "data" / NAME, "no meta/esc50.csv")
         rows = read_rows(root)
-        require_files(NAME, root, _paths(root, rows))
+        require_files(NAME, root, _paths(root, rows))  # references follow from the audio
         self.version = f"{LABELLING}-{content_hash(root / 'meta' / 'esc50.csv')[:10]}"
         self._clips = [_clip(root, cells) for _, cells in rows]
 

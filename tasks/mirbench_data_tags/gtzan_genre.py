@@ -54,7 +54,8 @@ def load(request: DatasetRequest) -> Dataset:
     lists = [folder / name for name in LISTS.values()]
     require_files(NAME, folder, lists)
     clips = [clip for split, path in zip(LISTS, lists, strict=True) for clip in read_clips(folder, path, split)]
-    require_files(NAME, folder, [clip.path for clip in clips])
+    if request.needs_audio:
+        require_files(NAME, folder, [clip.path for clip in clips])
     version = "".join(content_hash(path)[:4] for path in lists)
     return TaggedClips(NAME, f"{SELECTION}-{version}", GENRES, clips)
 

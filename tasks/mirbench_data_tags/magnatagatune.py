@@ -63,7 +63,8 @@ def load(request: DatasetRequest) -> Dataset:
     table = folder / TABLE
     require_files(NAME, folder, [table])
     clips = read_clips(table, audio_folder(folder))
-    require_files(NAME, folder, [clip.path for clip in clips])
+    if request.needs_audio:
+        require_files(NAME, folder, [clip.path for clip in clips])
     return TaggedClips(NAME, f"{SELECTION}-{content_hash(table)[:10]}", TAGS, clips)
 
 

@@ -67,7 +67,8 @@ def load(request: DatasetRequest) -> Dataset:
     require_files(NAME, folder, tables)
     suffix = find_suffix(folder)
     clips = read_clips(folder, suffix)
-    require_files(NAME, folder, [clip.path for clip in clips])
+    if request.needs_audio:
+        require_files(NAME, folder, [clip.path for clip in clips])
     tables_hash = "".join(content_hash(table)[:4] for table in tables)
     quality = "low" if suffix == LOW else "full"
     return TaggedClips(NAME, f"{SELECTION}-{tables_hash}-{quality}", TAGS, clips)

@@ -10,6 +10,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -22,6 +23,7 @@ import soundfile
 
 import mirbench_data_music
 from mirbench import DatasetError, MissingDataError
+from mirbench.data.reference_hash import digest_of
 from mirbench.domain import LabelledIntervals
 from mirbench.plugins import Plugins
 from mirbench.specs import DatasetRequest
@@ -385,6 +387,17 @@ def test_annotations_without_any_recording_count_as_not_there(tmp_path):
     shutil.rmtree(make_guitarset(tmp_path) / "audio_mono-mic")
     with pytest.raises(MissingDataError, match=r"no audio_mono-mic/00_BN1-129-Eb_comp_mic.wav, .* and 3 more\); run"):
         load("guitarset", "chord", tmp_path)
+
+
+@pytest.mark.parametrize(("name", "task"), [(spec.name, task) for spec in SPECS.values() for task in spec.tasks])
+def test_references_are_those_of_the_annotations_without_any_audio(name, task, tmp_path):
+    """`mirbench verify` computes scores where nobody has the recordings."""
+    for make in MAKERS.values():
+        make(tmp_path)
+    before = load(name, task, tmp_path)
+    for clip in all_clips(before):
+        clip.path.unlink()
+    assert digest_of(SPECS[name].load(replace(request_for(task, tmp_path), needs_audio=False))) == digest_of(before)
 
 
 def test_a_task_without_references_is_refused(home):
