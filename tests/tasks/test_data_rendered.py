@@ -1,6 +1,7 @@
 """rendered-scores: what sounds is what the score says, in the key, with the chords and beats that the labels say."""
 
 import csv
+import re
 import zipfile
 from collections import Counter
 from dataclasses import replace
@@ -18,7 +19,7 @@ from mirbench.plugins import Plugins
 from mirbench.specs import DatasetRequest
 from mirbench_data_rendered import arrange, clips, dataset, effects, fonts, harmony, render
 from mirbench_data_rendered.arrange import Track
-from mirbench_data_rendered.corpus import TONICS, read_score
+from mirbench_data_rendered.corpus import TONICS, corpus_folder, read_score, score_ids
 from mirbench_data_rendered.harmony import Chord
 from mirbench_data_rendered.index import (
     KINDS,
@@ -426,6 +427,36 @@ def test_every_label_is_one_that_mir_eval_reads():
         for quality, intervals in harmony.QUALITIES.items():
             for bass in intervals:
                 mir_eval.chord.encode(Chord(0.0, 1.0, root, quality, bass).label)
+
+
+@pytest.mark.slow
+def test_chords_of_chorales_are_those_of_published_analyses():
+    """The corpus of music21 holds 20 chorales with an analysis by people; 15 of them have notes of the same length."""
+    from music21 import converter
+
+    shares = []
+    for path in sorted((corpus_folder() / "bach" / "choraleAnalyses").glob("*.rntxt")):
+        [number] = re.findall(r"(?m)^BWV: ([\d.]+)", path.read_text())
+        if f"bach/bwv{number}" not in set(score_ids()):
+            continue
+        score = read_score(f"bach/bwv{number}")
+        end = float((score.notes[:, 0] + score.notes[:, 1]).max())
+        analysis = converter.parse(path, format="romantext")
+        numerals = list(analysis.recurse().getElementsByClass("RomanNumeral"))
+        onsets = np.array([float(numeral.getOffsetInHierarchy(analysis)) for numeral in numerals])
+        if abs(onsets[-1] + numerals[-1].quarterLength - end) > 1 or number in ("184.5", "145.5"):  # in another key
+            continue
+        found = harmony.chords_of_notes(score.notes, score.beats[:, 0], end)
+        places = np.arange(0.125, end - 1, 0.25)
+        named = [(numerals[np.searchsorted(onsets, place, "right") - 1], chord_at(found, place)) for place in places]
+        shares.append(np.mean([chord.root == numeral.root().pitchClass for numeral, chord in named if chord.root >= 0]))
+    assert len(shares) == 15
+    assert np.median(shares) > 0.85
+    assert min(shares) > 0.75
+
+
+def chord_at(chords: list[Chord], place: float) -> Chord:
+    return next(chord for chord in chords if chord.start <= place < chord.end)
 
 
 def test_chords_under_a_scale_are_in_its_key():
