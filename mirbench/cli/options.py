@@ -14,6 +14,7 @@ from mirbench.files import find_home
 from mirbench.plugins import Plugins, plugin_files
 from mirbench.specs import DatasetRequest, DatasetSpec, Spec
 
+MIXES = ("none", "mixup", "manifold", "multimix", "mix2")
 PROTOCOLS = ("convex", "convex-refit", "last-layer", "sgd", "marble", "hear", "knn")  # of mirbench.protocols
 F = TypeVar("F", bound=Callable[..., Any])
 

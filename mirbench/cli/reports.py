@@ -177,6 +177,7 @@ def compare_command(
     Paired bootstrap over groups of related clips, with Holm's correction over tasks (and over pairs, of more than two
     encoders), and a sign test over tasks. Where there are too few groups, no claim is made. Weights that differ in the
     seed of their training are one model: NAME@1,NAME@2 against another; its intervals hold seeds and groups.
+    NAME:mix=mix2, NAME:protocol=last-layer and NAME:decoder=peaks are the results of NAME with these settings.
 
     Without --protocol, of the standard one with all training clips; options of tasks (such as decoder=peaks) count
     where --task names the task.
@@ -186,13 +187,15 @@ def compare_command(
     from mirbench.results.compare import compare_all
     from mirbench.results.leaderboard import is_standard
     from mirbench.results.records import read_scores
+    from mirbench.results.variants import add_variants
 
     if len(encoders) < 2:
         raise UsageError(f"one encoder, {encoders[0]!r}; name at least two to compare")
-    results = _chosen(read_all(out), tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols)
+    every = _chosen(read_all(out), tasks=tasks, datasets=datasets, metrics=metrics, protocols=protocols)
+    results, scores = add_variants(encoders, every, read_scores(out / "scores", every))
     if not protocols:
         results = [each for each in results if is_standard(replace(each, options={} if tasks else each.options))]
-    comparisons = compare_all(results, read_scores(out / "scores", results), encoders, metrics)
+    comparisons = compare_all(results, scores, encoders, metrics)
     if kind == "json":
         content = [{**asdict(found), "sentences": found.sentences()} for found in comparisons]
         echo(json.dumps(content[0] if len(content) == 1 else content, indent=1))

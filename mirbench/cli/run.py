@@ -9,6 +9,7 @@ import click
 
 from mirbench.cli.console import ResultTable, echo, print_plan, report_absent, report_failures, report_problems
 from mirbench.cli.options import (
+    MIXES,
     SEED,
     NamedPath,
     Session,
@@ -68,6 +69,13 @@ FAILED = 1
     show_default=True,
     help="Layers among which validation chooses; last is the same as --protocol last-layer.",
 )
+@click.option(
+    "--mix",
+    type=click.Choice(MIXES),
+    default="none",
+    show_default=True,
+    help="Fit probes of multilabel tasks to mixtures of the training rows (Mix2, arXiv 2403.09598).",
+)
 @click.option("--decoder", help="Decoder of the task; same as --option decoder=VALUE.")
 @click.option("--data", "csv", type=NamedPath(), help="CSV file that lists your own recordings.")
 @click.option("--out", type=NamedPath(file_okay=False), default="results", show_default=True)
@@ -109,6 +117,7 @@ def run_command(
     options: dict[str, str],
     decoder: str | None,
     layers: str,
+    mix: str,
     out: Path,
     scheduler: str | None,
     dry_run: bool,
@@ -136,6 +145,8 @@ def run_command(
         if settings["protocol"] not in ("convex", "last-layer"):
             raise UsageError(f"--layers last is a protocol of its own; leave --protocol {settings['protocol']} out")
         settings["protocol"] = "last-layer"
+    if mix != "none":
+        settings["protocol"] = _mixing(settings["protocol"], mix)
     if scheduler is not None and not settings["keeps"]:
         raise UsageError("--no-store and --scheduler exclude each other: machines share features through the store")
     from mirbench.runs import api
@@ -173,3 +184,15 @@ def run_command(
     report_failures(found.failures, len(plan.jobs))
     if found.failures or any(problem.is_exit for problem in session.plugins.problems):
         sys.exit(FAILED)
+
+
+def _mixing(protocol: str, mix: str) -> str:
+    """Return the name of the protocol that fits probes to mixed rows."""
+    if mix == "mixup":
+        raise UsageError(
+            "mixup mixes the input of a network that is trained; of the frozen features that probes are fitted to, its "
+            "formula is that of --mix manifold"
+        )
+    if protocol not in ("convex", "last-layer"):
+        raise UsageError(f"--mix goes with --protocol convex or last-layer, not with {protocol}")
+    return f"{protocol}+{mix}"

@@ -7,8 +7,10 @@ Values of metrics come from scikit-learn. For bootstrap intervals, the same defi
 at once; a test asserts that both agree.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +26,12 @@ Places = slice | list[int]
 PerResample = Float64[np.ndarray, "resample"]
 ALL = slice(None)
 RESAMPLES_AT_ONCE = 100  # bounds memory
+POLYPHONIES = {
+    "1_label": (1.0, 1.0),
+    "2_labels": (2.0, 2.0),
+    "3_labels": (3.0, 3.0),
+    "4_or_more_labels": (4.0, math.inf),
+}
 
 
 class VectorTask(Task):
@@ -278,6 +286,70 @@ def ranking_metrics(labels: tuple[str, ...], *, each: bool) -> tuple[SetMetric, 
         for name, score, resampled, by in kinds
     ]
     return (*macro, *of_each)
+
+
+def by_polyphony(metric: SetMetric) -> tuple[SetMetric, ...]:
+    """Return a metric of multi-label clips for those with 1, 2, 3, and 4 or more labels.
+
+    Parameters
+    ----------
+    metric
+        Metric of all clips, with `resample`; the names of the others end in `_1_label`, `_2_labels` and so on.
+    """
+    assert metric.resample is not None
+    return tuple(
+        replace(
+            metric,
+            name=f"{metric.name}_{name}",
+            score=partial(_of_polyphony, metric.score, levels),
+            resample=partial(_resampled_of_polyphony, metric.resample, levels),
+        )
+        for name, levels in POLYPHONIES.items()
+    )
+
+
+def _of_polyphony(
+    score: Callable[[Vectors, Vectors], float], levels: tuple[float, float], references: Vectors, estimates: Vectors
+) -> float:
+    chosen = _with_polyphony(references, levels)
+    if not chosen:
+        return float("nan")
+    return score([references[place] for place in chosen], [estimates[place] for place in chosen])
+
+
+def _resampled_of_polyphony(
+    resample: Callable[[Vectors, Vectors, Counts], PerResample],
+    levels: tuple[float, float],
+    references: Vectors,
+    estimates: Vectors,
+    counts: Counts,
+) -> PerResample:
+    chosen = _with_polyphony(references, levels)
+    if not chosen:
+        return np.full(len(counts), np.nan)
+    return resample([references[place] for place in chosen], [estimates[place] for place in chosen], counts[:, chosen])
+
+
+def _with_polyphony(references: Vectors, levels: tuple[float, float]) -> list[int]:
+    n_labels = [int((reference > 0.5).sum()) for reference in references]
+    return [place for place, n in enumerate(n_labels) if levels[0] <= n <= levels[1]]
+
+
+def false_alarm(
+    reference: Vector, estimate: Vector, *, thresholds: Float64[np.ndarray, "label"]
+) -> tuple[float, float]:
+    """Return whether any label is predicted for a clip, and 1 as its weight if the clip has no label, else 0.
+
+    Parameters
+    ----------
+    reference
+        Label vector of the clip.
+    estimate
+        Score of every label.
+    thresholds
+        Score from which a label is predicted.
+    """
+    return float((estimate >= thresholds).any()), float(not (reference > 0.5).any())
 
 
 def _stacked(

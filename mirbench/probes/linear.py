@@ -43,10 +43,13 @@ class Examples:
         Clip by clip; may be memory-mapped.
     target
         Targets of all rows, as the task's objective lays them out.
+    measured
+        Rows from whose means, deviations and ranges these are standardised and bounded; None for the rows themselves.
     """
 
     parts: Sequence[Part]
     target: Target
+    measured: Sequence[Part] | None = None
 
     def together(self, objective: Objective) -> tuple[Float32[np.ndarray, "row dim"], Target]:
         """Return all rows that have a target in one array, and their targets."""
@@ -106,11 +109,12 @@ class LinearFit:
     def __init__(
         self, examples: Examples, objective: Objective, n_labels: int, memory: float = MEMORY, device: str = "cpu"
     ) -> None:
-        rows = Rows(examples.parts, objective.known(examples.target), memory=memory, device=device)
+        known = objective.known(examples.target)
+        rows = Rows(examples.parts, known, measured=examples.measured, memory=memory, device=device)
         self._rows = rows.reduced() if rows.n_rows < rows.n_dims else rows
-        known = _with_target(examples, objective)
-        self._learned, self._targets = objective.laid_out(known, device)
-        self._bias = objective.bias_of_others(known, n_labels)
+        target = _with_target(examples, objective)
+        self._learned, self._targets = objective.laid_out(target, device)
+        self._bias = objective.bias_of_others(target, n_labels)
         self._solver = Solver(self._rows, self._targets)
 
     def path(

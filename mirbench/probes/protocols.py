@@ -10,15 +10,18 @@ import random
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
+from mirbench.domain import Task
+from mirbench.errors import MirbenchError, UsageError
 from mirbench.probes.linear import STRENGTHS, Examples, Features, LinearFit, LinearProbe, Probe, cross_entropy
+from mirbench.probes.mixing import MIXES, mixed, n_mixed
 from mirbench.probes.networks import Cell, Recipe, train
-from mirbench.probes.objectives import Objective
+from mirbench.probes.objectives import Objective, objective_of
 from mirbench.probes.rows import inverse_deviations
 
 LAST_LAYER = "last-layer"
@@ -78,6 +81,9 @@ class ProbeProtocol(ABC):
     n_seeds: int = 0
     has_context: bool = False
     last_layer: bool = False
+
+    def require(self, task: Task) -> None:  # noqa: B027
+        """Raise UsageError if the protocol cannot fit probes of a task."""
 
     def marks(self, setting: Any) -> tuple[str, ...]:
         """Return reasons for caution about a chosen setting, such as that it lies at an edge of its grid."""
@@ -140,6 +146,53 @@ class Convex(ProbeProtocol):
         if fit is None:
             fit = _fit(data, data.train + data.valid if self._refit else data.train)
         return fit.exact(chosen.setting, chosen.probe)
+
+
+class Mixed(Convex):
+    """The convex probe, fitted to mixtures of the training rows (see `mirbench.probes.mixing`) of three seeds.
+
+    Strengths are chosen by validation rows, which are not mixed.
+
+    Parameters
+    ----------
+    mix
+        Name of the mix; the name of the protocol ends in it.
+    last_layer
+        Whether only the last layer of each readout is tried.
+    """
+
+    n_seeds = 3
+
+    def __init__(self, mix: str, *, last_layer: bool = False) -> None:
+        super().__init__(f"{LAST_LAYER if last_layer else 'convex'}+{mix}", last_layer=last_layer)
+        self._mix = mix
+
+    def require(self, task: Task) -> None:
+        if objective_of(task.objective).name != "multilabel":
+            raise UsageError(
+                f"--mix {self._mix} is for multilabel tasks, because mixed rows have labels between 0 and 1; task "
+                f"{task.name!r} is {objective_of(task.objective).name}: leave it out"
+            )
+
+    def candidates(self, data: ProbeData) -> Iterator[Candidate]:
+        for seed in range(self.n_seeds):
+            for candidate in super().candidates(self._mixed(data, seed)):
+                yield replace(candidate, seed=seed)
+
+    def finished(self, data: ProbeData, chosen: Candidate) -> Probe:
+        return super().finished(self._mixed(data, chosen.seed), chosen)
+
+    def _mixed(self, data: ProbeData, seed: int) -> ProbeData:
+        n_rows = sum(len(part) for part in data.train.parts)
+        size = 4 * (n_rows + n_mixed(n_rows)) * data.train.parts[0].shape[1]
+        if size > data.memory:
+            raise MirbenchError(
+                f"mixtures of {n_rows:,} rows take {size / 2**30:.1f} GiB, more than the {data.memory / 2**30:.1f} GiB "
+                "of --memory; raise it"
+            )
+        rows, target = data.train.together(data.objective)
+        made, labels = mixed(rows, np.asarray(target, dtype=np.float32), self._mix, seed)
+        return replace(data, train=Examples([made], labels, measured=data.train.parts))
 
 
 def _fit(data: ProbeData, rows: Examples) -> LinearFit:
@@ -229,6 +282,7 @@ PROTOCOLS: dict[str, ProbeProtocol] = {
         Convex(),
         Convex("convex-refit", refit=True),
         Convex(LAST_LAYER, last_layer=True),  # what the papers of most encoders report
+        *(Mixed(mix, last_layer=last_layer) for mix in MIXES for last_layer in (False, True)),
         # one linear layer as in CoJEPA (arXiv 2608.30974): Adam 1e-3, 50 epochs of 128 steps of 128 rows
         Trained("sgd", Recipe(n_epochs=50, n_steps=128, batch_size=128), (Cell(0, 1e-3),)),
         # MARBLE (v1, configuration of GTZAN): MLP of 512, dropout .2, Adam, batches of 64, 100 epochs, patience 20,

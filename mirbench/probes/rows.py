@@ -47,6 +47,8 @@ class Rows:
         Features, clip by clip; may be memory-mapped.
     used
         Which rows of all parts together to take; None for all.
+    measured
+        Parts from whose rows the statistics are computed; None for those that are taken.
     memory
         In bytes; what the rows may take.
 
@@ -67,14 +69,15 @@ class Rows:
         parts: Sequence[Part],
         used: Bool[np.ndarray, "row"] | None = None,
         *,
+        measured: Sequence[Part] | None = None,
         memory: float,
         device: str = "cpu",
     ) -> None:
         self._parts, self._used, self.device = parts, used, device
-        n_rows = sum(len(part) for part in parts)
-        self.n_rows = n_rows if used is None else int(used.sum())
+        self.n_rows = _n_rows(parts, used)
         self.n_dims = parts[0].shape[1]
-        self.mean, self.scale, self.low, self.high = self._statistics()
+        statistics = self._statistics(parts, used) if measured is None else self._statistics(measured, None)
+        self.mean, self.scale, self.low, self.high = statistics
         fits = 4 * self.n_rows * (self.n_dims + 1) <= memory
         self._kept = self._together().split(CHUNK) if fits else None
 
@@ -96,15 +99,18 @@ class Rows:
         found._kept = coordinates.split(CHUNK)
         return found
 
-    def _statistics(self) -> tuple[Float64[np.ndarray, "dim"], ...]:
+    def _statistics(
+        self, parts: Sequence[Part], used: Bool[np.ndarray, "row"] | None
+    ) -> tuple[Float64[np.ndarray, "dim"], ...]:
         """Compute means, inverse deviations and bounds."""
-        mean = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in in_chunks(self._parts, self._used)) / self.n_rows
+        n_rows = _n_rows(parts, used)
+        mean = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in in_chunks(parts, used)) / n_rows
         squares, low, high = np.zeros(self.n_dims), np.full(self.n_dims, np.inf), np.full(self.n_dims, -np.inf)
-        for chunk in in_chunks(self._parts, self._used):
+        for chunk in in_chunks(parts, used):
             squares = squares + np.square(chunk - mean).sum(axis=0)
             low, high = np.minimum(low, chunk.min(axis=0)), np.maximum(high, chunk.max(axis=0))
         margin = MARGIN * (high - low)
-        return mean, inverse_deviations(np.sqrt(squares / self.n_rows), mean), low - margin, high + margin
+        return mean, inverse_deviations(np.sqrt(squares / n_rows), mean), low - margin, high + margin
 
     def _together(self) -> Float32[torch.Tensor, "all dim"]:
         rows = torch.empty(self.n_rows, self.n_dims + 1, device=self.device)
@@ -146,6 +152,10 @@ class Rows:
             standardised = np.ones((len(raw), self.n_dims + 1), dtype=np.float32)
             standardised[:, :-1] = (raw - self.mean) * self.scale
             yield torch.from_numpy(standardised).to(self.device)
+
+
+def _n_rows(parts: Sequence[Part], used: Bool[np.ndarray, "row"] | None) -> int:
+    return sum(len(part) for part in parts) if used is None else int(used.sum())
 
 
 def inverse_deviations(

@@ -23,6 +23,7 @@ from mirbench.results.formats import About, Table, choose, lay_out
 from mirbench.results.frames import frame_of
 from mirbench.results.leaderboard import is_standard
 from mirbench.results.records import RecordWriter, as_json, read_records, read_scores
+from mirbench.results.variants import add_variants
 from mirbench.results.withdrawals import counted
 from mirbench.runs.planning import make_plan
 from mirbench.runs.run import Failure
@@ -341,7 +342,7 @@ def compare(
     Parameters
     ----------
     one, other
-        Names of encoders in results.
+        Names of encoders in results; `NAME:mix=mix2` or `NAME:protocol=last-layer` for those with other settings.
     out
         Folder of results.
     tasks
@@ -359,9 +360,6 @@ def compare(
     UsageError
         If an encoder has no results, or nothing can be compared.
     """
-    results = [
-        result
-        for result in choose(counted(read_records(Path(out) / "records"), Path(out)), tasks=tasks, metrics=metrics)
-        if is_standard(result)
-    ]
-    return compare_results(results, read_scores(Path(out) / "scores", results), one, other, metrics)
+    every = choose(counted(read_records(Path(out) / "records"), Path(out)), tasks=tasks, metrics=metrics)
+    results, scores = add_variants((one, other), every, read_scores(Path(out) / "scores", every))
+    return compare_results([result for result in results if is_standard(result)], scores, one, other, metrics)

@@ -12,6 +12,7 @@ from mirbench.plugins import Catalog, Plugins
 from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, TaskSpec
 
 CORE, EVERYTHING = "core", "everything"  # suites
+STANDARD = "convex"  # protocol
 
 
 def make_plan(
@@ -71,7 +72,18 @@ def make_plan(
     jobs = [Job(reference, task, dataset, options[task.name]) for reference in references for task, dataset in sources]
     if not jobs:
         raise UsageError("nothing to do: none of the data sets has references for these tasks")
+    if settings.protocol != STANDARD:
+        _require_protocol(settings.protocol, jobs)
     return Plan(tuple(jobs), settings, absent, csv)
+
+
+def _require_protocol(name: str, jobs: Sequence[Job]) -> None:
+    from mirbench.probes.protocols import PROTOCOLS  # imports torch
+
+    if name not in PROTOCOLS:
+        raise UsageError(f"unknown protocol {name!r}; expected one of {', '.join(PROTOCOLS)}")
+    for task in {job.task.name: job.loaded_task for job in jobs}.values():
+        PROTOCOLS[name].require(task)
 
 
 def _require_different_names(names: Sequence[str]) -> None:

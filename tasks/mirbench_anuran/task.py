@@ -11,9 +11,11 @@ Metrics
 threshold. ``macro_f1_tuned`` averages `f1_score` at a threshold for each species, tuned on the validation split.
 ``macro_f1_at_0.5`` is the same at a threshold of 0.5 for all species, as published for AnuraSet and Mix2; it depends on
 how far regularisation pulls probabilities to zero, so it is no headline here. The three are also given for each group:
-``macro_average_precision_rare``, ``macro_f1_tuned_rare`` and so on. ``macro_roc_auc`` is the area under the ROC curve;
-``average_precision`` and ``roc_auc`` are those of each species. A species that the test split lacks is left out, of F1
-unless it is claimed.
+``macro_average_precision_rare``, ``macro_f1_tuned_rare`` and so on. Both kinds of F1 are also given for the clips in
+which one, two, three, and four or more species call (``macro_f1_tuned_2_labels``), and ``false_alarms_tuned`` and
+``false_alarms_at_0.5`` are the shares of the clips without any species for which one is predicted. ``macro_roc_auc`` is
+the area under the ROC curve; ``average_precision`` and ``roc_auc`` are those of each species. A species that the test
+split lacks is left out, of F1 unless it is claimed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,12 +26,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from mirbench.domain import Dataset, Metric, Prediction, SetMetric
+from mirbench.domain import ClipMetric, Dataset, Metric, Prediction, SetMetric
 from mirbench.evaluation.decoders import sigmoid
 from mirbench.evaluation.multilabel import (
     VectorTask,
     average_precision,
+    by_polyphony,
     f1,
+    false_alarm,
     ranking_metrics,
     resampled_average_precision,
     resampled_f1,
@@ -61,6 +65,8 @@ class AnuranTask(VectorTask):
             *_precision_metrics(labels, groups),
             *_f1_metrics("macro_f1_tuned", labels, groups, self.thresholds),
             *_f1_metrics("macro_f1_at_0.5", labels, groups, fixed),
+            *_by_polyphony("tuned", labels, self.thresholds),
+            *_by_polyphony("at_0.5", labels, fixed),
             roc_auc,
             *of_each,
         )
@@ -112,6 +118,20 @@ def _f1_metrics(name: str, labels: tuple[str, ...], groups: Groups, thresholds: 
             resample=partial(resampled_f1, thresholds=thresholds, places=chosen),
         )
         for metric, chosen in places.items()
+    ]
+
+
+def _by_polyphony(name: str, labels: tuple[str, ...], thresholds: Thresholds) -> list[Metric]:
+    [macro] = _f1_metrics(f"macro_f1_{name}", labels, {}, thresholds)
+    return [
+        *by_polyphony(macro),
+        ClipMetric(
+            f"false_alarms_{name}",
+            partial(false_alarm, thresholds=thresholds),
+            "mirbench: share of clips without a label for which one is predicted",
+            best=0.0,
+            worst=1.0,
+        ),
     ]
 
 

@@ -5,7 +5,8 @@ a CSV file the column `tags` lists tags between semicolons.
 
 ``macro_roc_auc`` (headline) and ``macro_average_precision`` average scikit-learn's `roc_auc_score` and
 `average_precision_score` over tags; ``roc_auc`` and ``average_precision`` are those of each tag. A tag that no clip of
-the test split has is left out.
+the test split has is left out. ``macro_roc_auc_2_labels`` and the like are over the clips with one, two, three, and
+four or more tags, where there are any.
 
 Where every clip of a data set has exactly one tag (instruments, genres, classes), ``accuracy`` is the share of clips
 whose tag has the highest probability, as published for such data sets: scikit-learn's `accuracy_score` of the
@@ -16,7 +17,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from mirbench.domain import SPLITS, ClipMetric, Dataset, Metric
-from mirbench.evaluation.multilabel import VectorTask, ranking_metrics
+from mirbench.evaluation.multilabel import VectorTask, by_polyphony, ranking_metrics
 
 
 def is_right(reference: Float32[np.ndarray, "label"], estimate: Float32[np.ndarray, "label"]) -> float:
@@ -37,7 +38,13 @@ class TaggingTask(VectorTask):
         self.labels = labels
         macro_auc, macro_precision, *of_each = ranking_metrics(labels, each=True)
         accuracy = (ACCURACY,) if has_one_each else ()
-        self.metrics: tuple[Metric, ...] = (macro_auc, macro_precision, *accuracy, *of_each)
+        self.metrics: tuple[Metric, ...] = (
+            macro_auc,
+            macro_precision,
+            *accuracy,
+            *(() if has_one_each else by_polyphony(macro_auc)),
+            *of_each,
+        )
 
     def with_labels_of(self, dataset: Dataset) -> "TaggingTask":
         """Take the vocabulary of a data set, and see whether each of its clips has one tag."""

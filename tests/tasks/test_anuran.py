@@ -7,6 +7,8 @@ import pytest
 
 from mirbench import Clip, Dataset
 from mirbench.domain import Prediction
+from mirbench.evaluation.bootstrap import score
+from mirbench.evaluation.multilabel import POLYPHONIES, by_polyphony, ranking_metrics
 from mirbench_anuran.task import AnuranTask
 
 SPECIES = tuple("abcdefghijklmnopqrstu")
@@ -45,7 +47,9 @@ def test_average_precision_leads_and_f1_is_given_tuned_and_as_published():
     assert names == [
         "macro_average_precision", "macro_average_precision_frequent", "macro_average_precision_rare",
         "macro_f1_tuned", "macro_f1_tuned_frequent", "macro_f1_tuned_rare",
-        "macro_f1_at_0.5", "macro_f1_at_0.5_frequent", "macro_f1_at_0.5_rare", "macro_roc_auc",
+        "macro_f1_at_0.5", "macro_f1_at_0.5_frequent", "macro_f1_at_0.5_rare",
+        *(f"macro_f1_tuned_{number}" for number in POLYPHONIES), "false_alarms_tuned",
+        *(f"macro_f1_at_0.5_{number}" for number in POLYPHONIES), "false_alarms_at_0.5", "macro_roc_auc",
     ]  # fmt: skip
     valid = [answer([1, 1], [0.9, 0.3]), answer([0, 1], [0.1, 0.28]), answer([0, 0], [0.2, 0.2])]
     tuned = task.tuned(valid)
@@ -57,6 +61,33 @@ def test_average_precision_leads_and_f1_is_given_tuned_and_as_published():
     assert scored["macro_f1_at_0.5_rare"].score(references, estimates) == 0
     assert scored["macro_f1_tuned"].score(references, estimates) == 1
     assert scored["macro_average_precision_rare"].score(references, estimates) == 1  # no threshold
+
+
+def test_clips_are_scored_by_the_number_of_species_that_call():
+    task = AnuranTask(("a", "b"))
+    references = [np.array(row, np.float32) for row in ([1, 0], [0, 1], [1, 1], [0, 0], [0, 0])]
+    estimates = [np.array(row, np.float32) for row in ([0.9, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.6], [0.2, 0.3])]
+    found = {score.metric.name: score.value for score in score([task], clips_of(references), [estimates], seed=0)}
+    assert found["macro_f1_at_0.5_1_label"] == pytest.approx((2 / 3 + 0) / 2)
+    assert found["macro_f1_at_0.5_2_labels"] == 1
+    assert found["false_alarms_at_0.5"] == 0.5
+    assert "macro_f1_at_0.5_3_labels" not in found  # no clip has three
+
+
+def clips_of(references):
+    return [Clip(str(i), Path(), "test", str(i), reference) for i, reference in enumerate(references)]
+
+
+def test_resamples_by_polyphony_are_those_of_the_definition():
+    """A second computation: the metric of the drawn clips, one resample after the other."""
+    random = np.random.default_rng(0)
+    references = [(random.random(6) < 0.4).astype(np.float32) for _ in range(60)]
+    estimates = [np.clip(each * 0.4 + random.random(6) * 0.6, 0, 1).astype(np.float32) for each in references]
+    counts = random.multinomial(60, np.full(60, 1 / 60), size=20)
+    for metric in by_polyphony(ranking_metrics(tuple("abcdef"), each=False)[1]):
+        drawn = [np.repeat(np.arange(60), count) for count in counts]
+        expected = [metric.score([references[i] for i in own], [estimates[i] for i in own]) for own in drawn]
+        np.testing.assert_allclose(metric.resample(references, estimates, counts), expected)
 
 
 def test_a_species_that_validation_does_not_have_keeps_the_fixed_threshold():

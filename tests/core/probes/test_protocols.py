@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from mirbench.cli.options import MIXES as MIX_NAMES
 from mirbench.cli.options import PROTOCOLS as NAMES
 from mirbench.probes.linear import Examples
 from mirbench.probes.networks import Cell, NetworkProbe, Recipe, train
@@ -53,7 +54,9 @@ def accuracy(probe, task):
 
 
 def test_the_command_line_offers_every_protocol():
-    assert tuple(PROTOCOLS) == NAMES
+    """Those with mixed rows by --mix."""
+    assert tuple(name for name in PROTOCOLS if "+" not in name) == NAMES
+    assert {name.partition("+")[2] for name in PROTOCOLS if "+" in name} == set(MIX_NAMES) - {"none", "mixup"}
 
 
 @pytest.mark.parametrize("objective", ["multiclass", "multilabel"])

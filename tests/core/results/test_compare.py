@@ -11,6 +11,7 @@ from mirbench.domain.resampling import draw, resampled_aggregate
 from mirbench.errors import UsageError
 from mirbench.results.compare import compare, compare_all, holm
 from mirbench.results.records import record_id
+from mirbench.results.variants import add_variants
 from tests.samples import RESULT
 
 DRAWS = np.random.default_rng(0).integers(0, 200, (1000, 200))
@@ -185,3 +186,28 @@ def test_unknown_encoders_are_refused_with_those_that_there_are():
         compare(results, scores, "a", "c")
     with pytest.raises(UsageError, match="nothing to compare"):
         compare(results, {}, "a", "b")
+
+
+def test_two_settings_of_one_encoder_are_compared_in_pairs():
+    """A protocol with mixed rows, or an option of a task, against the default of the same encoder."""
+    base = np.random.default_rng(1).random((60, 5))
+    (plain, of_plain), (mixed, of_mixed), (peaks, of_peaks) = (grouped("a", base + gain) for gain in (0, 0.2, 0.1))
+    mixed = replace(mixed, protocol="convex+mix2")
+    peaks = replace(peaks, options={"decoder": "peaks"})
+    results = [plain, mixed, peaks]
+    scores = dict(zip(map(record_id, results), (of_plain, of_mixed, of_peaks), strict=True))
+    names = ["a:mix=none", "a:mix=mix2", "a:decoder=peaks"]
+    added = add_variants(names, results, scores)
+    standard = [result for result in added[0] if result.protocol == "convex" and not result.options]
+    assert [result.encoder for result in standard] == ["a", *names]
+    found = compare(standard, added[1], "a:mix=mix2", "a:decoder=peaks").differences[0]
+    assert found.value == pytest.approx(0.1)
+    assert found.is_evidence
+    assert compare(standard, added[1], "a:mix=mix2", "a").differences[0].value == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    "name", ["hf:org/name", "mt2@https://example.org/v.safetensors#sha256=ab", "hear:module:weights"]
+)
+def test_names_of_families_and_addresses_are_no_settings(name):
+    assert add_variants([name], [], {}) == ([], {})
