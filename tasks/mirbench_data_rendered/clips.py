@@ -71,22 +71,26 @@ class Arranged:
         }
 
 
-def arranged(entry: Entry) -> Arranged:
+def arranged(entry: Entry, *variant: str, seconds: float = MIN_SECONDS) -> Arranged:
     """Return what sounds in a clip.
 
     Parameters
     ----------
     entry
-        Entry of the index; all that is random follows from its identifier.
+        Entry of the index; all that is random follows from its identifier and the variant.
+    *variant
+        Words that name another arrangement of the same piece, such as for training; none for the clip of the data set.
+    seconds
+        Shortest duration of a generated song.
 
     Raises
     ------
     DatasetError
         If the installed music21 cannot read the piece.
     """
-    random = generator("arrangement", entry.id)
+    random = generator("arrangement", entry.id, *variant)
     if entry.kind == "song":
-        melody, chords, grid = _song(entry)
+        melody, chords, grid = _song(entry, seconds)
     else:
         melody, chords, grid = _score(entry, random)
     if entry.kind == "chorale":
@@ -99,8 +103,8 @@ def arranged(entry: Entry) -> Arranged:
     return Arranged(tracks, grid, merged(chords), quarters, cents)
 
 
-def _song(entry: Entry) -> tuple[Float64[np.ndarray, "note 4"], list[Chord], Grid]:
-    song = write_song(entry.id, entry.mode, MIN_SECONDS)
+def _song(entry: Entry, seconds: float) -> tuple[Float64[np.ndarray, "note 4"], list[Chord], Grid]:
+    song = write_song(entry.id, entry.mode, seconds)
     melody = song.melody.copy()
     melody[:, 2] += entry.transpose
     chords = [
