@@ -3,9 +3,10 @@
     python training/render.py FOLDER --hours 30
 
 Every song is written by the generator of `rendered-scores` from an identifier that no data set uses, and played several
-times: at another transposition, by other instruments, in another room. Only sounds of the training split play. Files are
-named SONG__+3.flac, where +3 is the transposition in semitones; `mirbench pretrain` pairs segments of the files of one song and
-knows by how much one is transposed against the other. Rendering is deterministic and continues where it was interrupted.
+times: at another transposition, by other instruments, in another room. Only sounds of the training split play. Files
+are named SONG__+3.flac, where +3 is the transposition in semitones; `mirbench pretrain` pairs segments of the files of
+one song and knows by how much one is transposed against the other. Rendering is deterministic, and continues where it
+was interrupted.
 """
 
 import argparse
