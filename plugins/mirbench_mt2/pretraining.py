@@ -18,7 +18,7 @@ import torch
 from mirbench.specs import PretrainRequest
 from mirbench_mt2.network import N_FRAMES, Mt2
 from mirbench_ssl.frontends import MT2_FRONT_END, crops, mel_of, vqt_of
-from mirbench_ssl.losses import equivariance, nt_xent, pairing_at
+from mirbench_ssl.losses import concentration, equivariance, nt_xent, pairing_at, turned_back
 from mirbench_ssl.recipe import ALONE, TRANSFORMER_SCHEDULE, Objective, Recipe, whole_number
 from mirbench_ssl.segments import Batch
 from mirbench_ssl.training import pretrain
@@ -42,10 +42,13 @@ class Mt2Objective(Objective):
         scores, tokens = self.network(torch.cat(vqt).to(self.device), mel.to(self.device), self.n_kept)
         profile, moved, other_profile = scores.float().softmax(dim=-1).chunk(3)
         shift, pairing = batch.shift.to(self.device), pairing_at(step, self.alone)
+        other_profile = turned_back(other_profile, batch.relation.to(self.device))
         cpsd = equivariance(profile, moved, other_profile, shift, pairing=pairing)
         token_first, _, token_second = tokens.float().chunk(3)
-        contrast = nt_xent(token_first, token_second)
-        return {"loss": cpsd + contrast, "cpsd": cpsd, "contrast": contrast}
+        is_same = batch.relation.to(self.device) == 0  # a contrastive pair is of one recording
+        contrast = nt_xent(token_first[is_same], token_second[is_same])
+        crowd = concentration(profile, batch.crop.to(self.device))
+        return {"loss": cpsd + contrast, "cpsd": cpsd, "contrast": contrast, "concentration": crowd}
 
 
 def train(request: PretrainRequest) -> None:
@@ -54,7 +57,8 @@ def train(request: PretrainRequest) -> None:
         front_end=MT2_FRONT_END,
         n_frames=N_FRAMES,
         objective=Mt2Objective,
-        options={"depth": "12", "frames": str(N_FRAMES), "alone": ALONE},
+        options={"depth": "12", "frames": str(N_FRAMES), "alone": ALONE, "related": "0"},
+        related="related",
         **TRANSFORMER_SCHEDULE,
     )
     pretrain(recipe, request)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from mirbench.specs import PretrainRequest
 from mirbench_ssl.frontends import FrontEnd
 
 MAX_NAMED = 5
+RENDERING = re.compile(r"(.+)__([+-]\d+)")
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,18 @@ class Track:
         What the front end makes of it, in decibels; mapped from disk.
     label
         The reference of its clip, where the training needs one.
+    piece
+        What is rendered, for renderings of one piece at several transpositions: files named PIECE__+3.flac, in one
+        folder; empty for other files.
+    transposition
+        In semitones, from the file's name; 0 for other files.
     """
 
     source: str
     levels: Float16[np.ndarray, "_time level"]
     label: Any = None
+    piece: str = ""
+    transposition: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +119,8 @@ def open_corpus(request: PretrainRequest, front_end: FrontEnd, say: Callable[[st
             f"in {' '.join(audio.SUFFIXES)}"
         )
     tracks = tuple(
-        Track(str(region.path), np.load(paths[key], mmap_mode="r"), label) for key, (region, label) in used.items()
+        Track(str(region.path), np.load(paths[key], mmap_mode="r"), label, *_rendering(region.path))
+        for key, (region, label) in used.items()
     )
     digest = hashlib.sha256(repr(sorted(map(repr, used))).encode()).hexdigest()[:16]
     hours = sum(len(track.levels) for track in tracks) / front_end.frame_rate / 3600
@@ -124,6 +134,12 @@ def _regions(request: PretrainRequest) -> Iterable[tuple[Region, Any]]:
             yield Region(path, 0.0, None), None
     for clip in request.clips:
         yield Region(clip.path, clip.start, clip.duration), clip.reference
+
+
+def _rendering(path: Path) -> tuple[str, int]:
+    """Return the piece and the transposition that a file's name holds."""
+    match = RENDERING.fullmatch(path.stem)
+    return (str(path.parent / match[1]), int(match[2])) if match else ("", 0)
 
 
 def _name(key: tuple[str, float, float | None]) -> str:

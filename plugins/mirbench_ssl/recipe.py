@@ -102,6 +102,8 @@ class Recipe:
         At the beginning and at the end, along a cosine; matrices only.
     pools
         Called with all tracks; batches are drawn from what it returns, in turn.
+    related
+        Name of the option that holds the share of pairs from two renderings of one piece; empty for none.
     calibrate
         Called with the trained network; what it returns goes into the header.
     """
@@ -118,6 +120,7 @@ class Recipe:
     warm_up: int = 100
     weight_decay: tuple[float, float] = (0.04, 0.04)
     pools: Callable[[Sequence[Track]], Sequence[Sequence[Track]]] = one_pool
+    related: str = ""
     calibrate: Callable[[nn.Module], dict[str, Any]] | None = None
 
     def checked(self, request: PretrainRequest) -> dict[str, str]:

@@ -28,6 +28,9 @@ class Batch:
         In 1 to 12: where a network's view of the constant-Q bins begins; one for both segments of a pair.
     shift
         In -11 to 11 and never 0: how much higher the moved view begins, which is 0 to 11.
+    relation
+        In semitones: how much higher the second sounds than the first. 0 if both are of one track; never 0 if they are
+        of two renderings of one piece.
     labels
         The tracks' references, where the training needs them.
     names
@@ -38,6 +41,7 @@ class Batch:
     second: Float32[torch.Tensor, "batch level time"]
     crop: Int64[torch.Tensor, "batch"]
     shift: Int64[torch.Tensor, "batch"]
+    relation: Int64[torch.Tensor, "batch"]
     labels: tuple[object, ...]
     names: tuple[str, ...]
 
@@ -49,6 +53,7 @@ class Batch:
             self.second[share],
             self.crop[share],
             self.shift[share],
+            self.relation[share],
             self.labels[share],
             self.names[share],
         )
@@ -63,6 +68,9 @@ class Segments:
     ----------
     n_frames
         Of a segment.
+    related
+        Share of the pairs, at the beginning of a batch, of which the second segment is of another rendering of the same
+        piece, for tracks that have one (see `mirbench_ssl.corpus.Track.transposition`).
 
     Raises
     ------
@@ -70,8 +78,10 @@ class Segments:
         If no track is as long as a segment.
     """
 
-    def __init__(self, tracks: Sequence[Track], n_frames: int, frame_rate: float, seed: int) -> None:
-        self.n_frames, self.frame_rate, self.seed = n_frames, frame_rate, seed
+    def __init__(
+        self, tracks: Sequence[Track], n_frames: int, frame_rate: float, seed: int, related: float = 0.0
+    ) -> None:
+        self.n_frames, self.frame_rate, self.seed, self.related = n_frames, frame_rate, seed, related
         windows = [(track, _loud_windows(track, n_frames)) for track in tracks if len(track.levels) >= n_frames]
         self._tracks = [(track, starts) for track, starts in windows if len(starts)]
         if not self._tracks:
@@ -80,6 +90,10 @@ class Segments:
             )
         counts = np.array([min(ANCHORS, len(starts)) for _, starts in self._tracks], dtype=np.float64)
         self._weights = counts / counts.sum()
+        self._renderings: dict[str, list[int]] = {}
+        for index, (track, _) in enumerate(self._tracks):
+            if track.piece:
+                self._renderings.setdefault(track.piece, []).append(index)
 
     @property
     def tracks(self) -> list[Track]:
@@ -90,14 +104,20 @@ class Segments:
         """Draw the batch of a step; no track twice, if there are enough."""
         random = np.random.default_rng([self.seed, step])
         chosen = random.choice(len(self._tracks), size, replace=size > len(self._tracks), p=self._weights)
-        first, second, labels, names = [], [], [], []
-        for index in chosen:
+        first, second, relation, labels, names = [], [], [], [], []
+        for place, index in enumerate(chosen.tolist()):
             track, starts = self._tracks[index]
             anchor, partner = self._pair(random, track, starts)
+            other = self._other_rendering(random, index) if place < self.related * size else track
+            partner = min(partner, len(other.levels) - self.n_frames)
             first.append(self._cut(track, anchor))
-            second.append(self._cut(track, partner))
+            second.append(self._cut(other, partner))
+            relation.append(other.transposition - track.transposition)
             labels.append(track.label)
-            names.append(f"{track.source} at {anchor / self.frame_rate:.1f} s and {partner / self.frame_rate:.1f} s")
+            of_other = "" if other is track else f"{other.source} at "
+            names.append(
+                f"{track.source} at {anchor / self.frame_rate:.1f} s and {of_other}{partner / self.frame_rate:.1f} s"
+            )
         crop = random.integers(1, 13, size)
         moved = (crop + random.integers(1, 12, size)) % 12
         return Batch(
@@ -105,9 +125,15 @@ class Segments:
             torch.from_numpy(np.stack(second)),
             torch.from_numpy(crop),
             torch.from_numpy(moved - crop),
+            torch.tensor(relation),
             tuple(labels),
             tuple(names),
         )
+
+    def _other_rendering(self, random: np.random.Generator, index: int) -> Track:
+        """Return another rendering of a track's piece; the track itself if there is none."""
+        others = [other for other in self._renderings.get(self._tracks[index][0].piece, ()) if other != index]
+        return self._tracks[int(random.choice(others)) if others else index][0]
 
     def _pair(self, random: np.random.Generator, track: Track, starts: Int64[np.ndarray, "window"]) -> tuple[int, int]:
         anchor = int(random.choice(starts))

@@ -24,12 +24,13 @@ from mirbench.files import sweep, write_atomically
 from mirbench.progress import StepProgress
 from mirbench.specs import PretrainRequest
 from mirbench_ssl.corpus import Corpus, open_corpus
-from mirbench_ssl.recipe import Recipe
+from mirbench_ssl.recipe import Recipe, number
 from mirbench_ssl.segments import Batch, Segments
 from mirbench_ssl.weights import Header, write_weights
 
 SECONDS_BETWEEN_CHECKPOINTS = 120.0
 STEPS_BETWEEN_LINES = 10
+LARGEST_CONCENTRATION, STEPS_OF_GRACE = 0.3, 100  # see mirbench_ssl.losses.concentration
 STEPS_TO_MEASURE = 20  # before --hours becomes a number of steps
 FULL_SPEED_AFTER = 3  # steps; the first ones are slower
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
@@ -86,8 +87,9 @@ class _Run:
             processes,
         )
         self.batch_size = request.batch_size or recipe.batch_size
+        related = number(options, recipe.related) if recipe.related else 0.0
         self.pools = [
-            Segments(tracks, recipe.n_frames, recipe.front_end.frame_rate, request.seed)
+            Segments(tracks, recipe.n_frames, recipe.front_end.frame_rate, request.seed, related)
             for tracks in recipe.pools(corpus.tracks)
         ]
         torch.manual_seed(request.seed)
@@ -122,6 +124,7 @@ class _Run:
                 if self.n_steps is None and self.step == STEPS_TO_MEASURE:
                     self._fix_steps((self.seconds - full_speed) / (STEPS_TO_MEASURE - FULL_SPEED_AFTER), progress)
                 if self.step % STEPS_BETWEEN_LINES == 0:
+                    self._refuse_shortcut(sums)
                     self._log(sums)
                     sums = {}
                 progress.advance(f"loss {terms['loss']:.3f}, {self._speed():.1f} segments/s")
@@ -207,6 +210,16 @@ class _Run:
             recipe.lowest_rate + (recipe.learning_rate - recipe.lowest_rate) * falling,
             last + (first - last) * falling,
         )
+
+    def _refuse_shortcut(self, means: Mapping[str, float]) -> None:
+        """Stop a training whose network represents the crop of a view instead of its tonality."""
+        found = means.get("concentration", 0.0)
+        if self.step >= STEPS_OF_GRACE and found > LARGEST_CONCENTRATION:
+            raise TrainingError(
+                f"the concentration of the profiles is {found:.2f} at step {self.step}, expected at most "
+                f"{LARGEST_CONCENTRATION}: the network represents where a view was cropped, instead of the key; train "
+                "on more tonal music, or on renderings of known transposition (training/render.py)"
+            )
 
     def _fix_steps(self, seconds: float, progress: StepProgress) -> None:
         """Turn hours into steps, from the speed of the first ones."""

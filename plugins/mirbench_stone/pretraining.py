@@ -18,6 +18,7 @@ from mirbench_ssl.frontends import STONE_FRONT_END, crop, crops, magnitude, vqt_
 from mirbench_ssl.losses import (
     FIFTHS,
     SEMITONES,
+    concentration,
     equivariance,
     major,
     mode_agreement,
@@ -86,7 +87,8 @@ class StoneObjective(ChromaObjective):
     def forward(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
         """Compute the loss."""
         profiles = self.profiles(*self.views(batch))
-        return {"loss": self.equivariance(profiles, batch.shift, pairing_at(step, self.alone))}
+        loss = self.equivariance(profiles, batch.shift, pairing_at(step, self.alone))
+        return {"loss": loss, "concentration": concentration(profiles[0], batch.crop.to(self.device))}
 
 
 class SkeyObjective(ChromaObjective):
@@ -125,7 +127,8 @@ class SkeyObjective(ChromaObjective):
         balance = mode_balance(modes[0], modes[2])
         of_mode, of_balance = (settled * weight for weight in self.weights)
         loss = cpsd + of_mode * mode + of_balance * balance + self.anchor * anchor
-        return {"loss": loss, "cpsd": cpsd, "mode": mode, "balance": balance, "anchor": anchor}
+        crowd = concentration(first, batch.crop.to(self.device))
+        return {"loss": loss, "cpsd": cpsd, "mode": mode, "balance": balance, "anchor": anchor, "concentration": crowd}
 
 
 class SemitoneObjective(ChromaObjective):

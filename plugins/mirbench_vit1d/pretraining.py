@@ -9,7 +9,7 @@ import torch
 
 from mirbench.specs import PretrainRequest
 from mirbench_ssl.frontends import MT2_FRONT_END, crops, mel_of, vqt_of
-from mirbench_ssl.losses import equivariance, nt_xent, pairing_at
+from mirbench_ssl.losses import concentration, equivariance, nt_xent, pairing_at, turned_back
 from mirbench_ssl.recipe import ALONE, TRANSFORMER_SCHEDULE, Objective, Recipe, whole_number
 from mirbench_ssl.segments import Batch
 from mirbench_ssl.training import pretrain
@@ -46,8 +46,10 @@ class EquivariantObjective(Objective):
         views = [crops(first, batch.crop), crops(first, batch.crop + batch.shift), crops(second, batch.crop)]
         scores = self.network.scores(torch.cat(views).to(self.device), self.n_kept)
         first_profile, moved, second_profile = scores.float().softmax(dim=-1).chunk(3)
+        second_profile = turned_back(second_profile, batch.relation.to(self.device))
         shift, pairing = batch.shift.to(self.device), pairing_at(step, self.alone)
-        return {"loss": equivariance(first_profile, moved, second_profile, shift, pairing=pairing)}
+        loss = equivariance(first_profile, moved, second_profile, shift, pairing=pairing)
+        return {"loss": loss, "concentration": concentration(first_profile, batch.crop.to(self.device))}
 
 
 OBJECTIVES = {"vit1d": ContrastiveObjective, "vit1d-equivariant": EquivariantObjective}
@@ -55,12 +57,14 @@ OBJECTIVES = {"vit1d": ContrastiveObjective, "vit1d-equivariant": EquivariantObj
 
 def train(request: PretrainRequest) -> None:
     """Train one of the two."""
-    alone = {"alone": ALONE} if request.model == "vit1d-equivariant" else {}
+    is_equivariant = request.model == "vit1d-equivariant"
+    alone = {"alone": ALONE, "related": "0"} if is_equivariant else {}
     recipe = Recipe(
         front_end=MT2_FRONT_END,
         n_frames=N_FRAMES,
         objective=OBJECTIVES[request.model],
         options={"depth": "12", "frames": str(N_FRAMES), **alone},
+        related="related" if is_equivariant else "",
         **TRANSFORMER_SCHEDULE,
     )
     pretrain(recipe, request)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mirbench_ssl.losses import (
+    concentration,
     cpsd,
     equivariance,
     major,
@@ -14,6 +15,7 @@ from mirbench_ssl.losses import (
     pairing_at,
     pseudo_mode,
     signature,
+    turned_back,
     turned_by,
 )
 
@@ -134,3 +136,20 @@ def test_a_circle_of_fifths_is_turned_by_the_angle_between_scale_and_signature()
         found = float(turned_by(turned, scales))
         assert found == pytest.approx(1 - math.cos(math.pi / 6 * steps) / 1.1, abs=1e-6)
     assert torch.isfinite(turned_by(profiles(), torch.zeros(8, 12)))
+
+
+def test_the_concentration_is_one_where_the_crop_alone_decides_and_small_where_keys_do() -> None:
+    crop = torch.randint(1, 13, (256,))
+    keys = torch.randint(0, 12, (256,))
+    by_crop = torch.nn.functional.one_hot((5 - crop) % 12, 12).float()
+    by_key = torch.nn.functional.one_hot((keys - crop) % 12, 12).float()
+    assert concentration(by_crop, crop) == pytest.approx(1, abs=1e-5)
+    assert concentration(by_key, crop) < 0.2  # 256 ** -0.5 = 0.06 in the mean
+
+
+def test_a_profile_is_turned_back_by_the_known_transposition() -> None:
+    """Of a sound 3 semitones higher, the profile is 3 places further on."""
+    profile = torch.rand(4, 12).softmax(dim=-1)
+    relation = torch.tensor([3, -4, 0, 11])
+    higher = torch.stack([one.roll(int(k)) for one, k in zip(profile, relation, strict=True)])
+    assert torch.equal(turned_back(higher, relation), profile)

@@ -256,3 +256,51 @@ def test_mel_frames_of_mt2_are_another_tracks_so_that_crops_cannot_be_read_off(m
     assert torch.equal(first, own[[3, 0, 1, 2]])
     assert torch.equal(moved, first)
     assert torch.equal(second, mel_of(batch.second)[[3, 0, 1, 2]])
+
+
+@pytest.fixture(scope="module")
+def renderings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pieces at two transpositions each, and a track that is no rendering."""
+    folder = write_tracks(tmp_path_factory.mktemp("renderings"), n=5)
+    for number, name in enumerate(("a__+0", "a__+1", "b__-2", "b__+3", "alone")):
+        (folder / f"{number}.wav").rename(folder / f"{name}.wav")
+    return folder
+
+
+def test_the_partner_of_a_segment_may_be_another_rendering_of_known_transposition(renderings: Path, home: Path) -> None:
+    corpus = open_corpus(request(renderings, home, home / "unused"), MT2_FRONT_END, print)
+    drawn = Segments(corpus.tracks, 126, MT2_FRONT_END.frame_rate, 0, related=0.5)
+    seen = set()
+    for step in range(40):
+        batch = drawn.batch(step, 4)
+        for name, relation in zip(batch.names[:2], batch.relation[:2].tolist(), strict=True):
+            files = [part.split(".wav")[0] for part in name.split("/") if ".wav" in part]
+            seen.add((files[0], files[-1], relation))
+        assert batch.relation[2:].tolist() == [0, 0]
+    assert seen == {
+        ("a__+0", "a__+1", 1), ("a__+1", "a__+0", -1), ("b__-2", "b__+3", 5), ("b__+3", "b__-2", -5),
+        ("alone", "alone", 0),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("model", ["mt2", "vit1d-equivariant"])
+def test_a_training_on_renderings_of_known_transposition(
+    model: str, renderings: Path, home: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / f"{model}.safetensors"
+    train(request(renderings, home, out, model=model, steps=10, options={**SHALLOW, "related": "0.5"}))
+    [line] = (json.loads(line) for line in out.with_suffix(".jsonl").read_text().splitlines())
+    assert 0 <= line["concentration"] <= 1
+    assert read_header(out).configuration["related"] == "0.5"
+
+
+def test_a_network_that_represents_the_crop_is_stopped(
+    music: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On few tracks in neighbouring keys, the phase is the same for all music."""
+    monkeypatch.setattr(training, "STEPS_OF_GRACE", 10)
+    monkeypatch.setattr(training, "LARGEST_CONCENTRATION", 0.0)
+    with pytest.raises(
+        TrainingError, match=r"the concentration of the profiles is 0\.\d\d at step 10, expected at most"
+    ):
+        train(request(music, home, tmp_path / "stopped.safetensors", steps=20))
