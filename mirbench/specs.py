@@ -86,6 +86,9 @@ class PretrainRequest:
         Folders, which are searched recursively, and files.
     clips, datasets
         Training clips of data sets, with references where the encoder needs them; names of these data sets.
+    valid_clips
+        Validation clips of the same data sets, for an encoder that needs references: to choose among the states of its
+        network, never to train on.
     out
         File of the weights; checkpoints and logs of the training lie beside it.
     home
@@ -109,6 +112,7 @@ class PretrainRequest:
     model: str
     audio: tuple[Path, ...]
     clips: "tuple[Clip, ...]" = ()
+    valid_clips: "tuple[Clip, ...]" = ()
     datasets: tuple[str, ...] = ()
     out: Path
     home: Path

@@ -21,7 +21,7 @@ from mirbench.specs import PretrainRequest
     callback=names,
     default="",
     metavar="NAME[,NAME]",
-    help="Data sets whose training split is used; never validation or test.",
+    help="Data sets whose training split is used; validation only to choose a network that learns labels, never test.",
 )
 @click.option(
     "--data", "csv", type=NamedPath(), help="CSV file of your own recordings, of which the training rows are used."
@@ -81,11 +81,14 @@ def pretrain_command(
             raise UsageError(f"--audio {folder}: no such folder")
     from mirbench.runs.training_clips import training_clips
 
-    clips = training_clips(session.plugins, spec, datasets, csv, size=size, home=session.home, workers=session.workers)
+    clips, valid_clips = training_clips(
+        session.plugins, spec, datasets, csv, size=size, home=session.home, workers=session.workers
+    )
     request = PretrainRequest(
         model=model,
         audio=tuple(Path(folder) for folder in audio),
         clips=clips,
+        valid_clips=valid_clips,
         datasets=(*datasets, *([csv.stem] if csv else [])),
         out=out,
         home=session.home,

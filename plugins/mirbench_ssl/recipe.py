@@ -43,6 +43,13 @@ class Objective(nn.Module):
         """Compute the terms of the loss at a step, and their sum under the name "loss"."""
         raise NotImplementedError
 
+    def validation(self, tracks: Sequence[Track]) -> float:
+        """Return a number that is lower for a better network, from tracks that are not trained on.
+
+        Called in evaluation mode without gradients, where the recipe says `is_chosen_on_validation`.
+        """
+        raise NotImplementedError
+
 
 def whole_number(options: Mapping[str, str], name: str, least: int = 0) -> int:
     """Read an option.
@@ -102,6 +109,8 @@ class Recipe:
         At the beginning and at the end, along a cosine; matrices only.
     pools
         Called with all tracks; batches are drawn from what it returns, in turn.
+    is_chosen_on_validation
+        Whether the state of the network with the lowest `Objective.validation` is kept, instead of the last one.
     related
         Name of the option that holds the share of pairs from two renderings of one piece; empty for none.
     calibrate
@@ -120,6 +129,7 @@ class Recipe:
     warm_up: int = 100
     weight_decay: tuple[float, float] = (0.04, 0.04)
     pools: Callable[[Sequence[Track]], Sequence[Sequence[Track]]] = one_pool
+    is_chosen_on_validation: bool = False
     related: str = ""
     calibrate: Callable[[nn.Module], dict[str, Any]] | None = None
 

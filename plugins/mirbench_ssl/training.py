@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from mirbench.errors import TrainingError, first_line
 from mirbench.files import sweep, write_atomically
 from mirbench.progress import StepProgress
 from mirbench.specs import PretrainRequest
-from mirbench_ssl.corpus import Corpus, open_corpus
+from mirbench_ssl.corpus import Corpus, Track, open_corpus
 from mirbench_ssl.recipe import Recipe, number
 from mirbench_ssl.segments import Batch, Segments
 from mirbench_ssl.weights import Header, write_weights
@@ -31,6 +32,7 @@ from mirbench_ssl.weights import Header, write_weights
 SECONDS_BETWEEN_CHECKPOINTS = 120.0
 STEPS_BETWEEN_LINES = 10
 LARGEST_CONCENTRATION, STEPS_OF_GRACE = 0.3, 100  # see mirbench_ssl.losses.concentration
+STEPS_BETWEEN_VALIDATIONS = 50
 STEPS_TO_MEASURE = 20  # before --hours becomes a number of steps
 FULL_SPEED_AFTER = 3  # steps; the first ones are slower
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
@@ -63,6 +65,9 @@ def pretrain(recipe: Recipe, request: PretrainRequest) -> None:
             torch.set_num_threads(request.workers)
         corpus = open_corpus(request, recipe.front_end, processes.say)
         run = _Run(recipe, request, options, corpus, processes)
+        if recipe.is_chosen_on_validation:
+            asked = replace(request, audio=(), clips=request.valid_clips)
+            run.valid = open_corpus(asked, recipe.front_end, processes.say).tracks
         run.train()
         if processes.rank == 0:
             run.finish()
@@ -98,6 +103,8 @@ class _Run:
         self.n_steps = None if request.hours is not None else request.steps or recipe.steps
         self.step, self.seconds = 0, 0.0
         self.lines: list[dict[str, int | float]] = []
+        self.valid: Sequence[Track] = ()
+        self.best: dict[str, Any] = {}  # validation, step and state of the network with the lowest validation so far
         if request.resume and self._checkpoint.exists():
             self._resume()
 
@@ -125,6 +132,8 @@ class _Run:
                     self._fix_steps((self.seconds - full_speed) / (STEPS_TO_MEASURE - FULL_SPEED_AFTER), progress)
                 if self.step % STEPS_BETWEEN_LINES == 0:
                     self._refuse_shortcut(sums)
+                    if self.valid and (self.step % STEPS_BETWEEN_VALIDATIONS == 0 or self.step == self.n_steps):
+                        sums["validation"] = self._validate()
                     self._log(sums)
                     sums = {}
                 progress.advance(f"loss {terms['loss']:.3f}, {self._speed():.1f} segments/s")
@@ -133,8 +142,21 @@ class _Run:
                     self._save()
                     saved = time.monotonic()
 
+    def _validate(self) -> float:
+        """Return the validation of the network as it is, and keep its state if it is the best so far."""
+        self.objective.eval()
+        with torch.no_grad():
+            found = self.objective.validation(self.valid)
+        self.objective.train()
+        if not self.best or found < self.best["validation"]:
+            state = {name: value.detach().clone() for name, value in self.objective.network.state_dict().items()}
+            self.best = {"validation": found, "step": self.step, "network": state}
+        return found
+
     def finish(self) -> None:
         """Write weights and curve; the checkpoint goes."""
+        if self.best:
+            self.objective.network.load_state_dict(self.best["network"])
         request, network = self.request, self.objective.network.eval()
         calibration = self.recipe.calibrate(network) if self.recipe.calibrate else {}
         header = Header(
@@ -157,6 +179,7 @@ class _Run:
                 "hours": round(self.seconds / 3600, 2),
                 "precision": _precision(request.device),
                 "loss": self.lines[-1]["loss"] if self.lines else None,
+                **({name: self.best[name] for name in ("validation", "step")} if self.best else {}),
             },
             calibration=calibration,
         )
@@ -266,6 +289,7 @@ class _Run:
             "n_steps": self.n_steps,
             "seconds": self.seconds,
             "lines": self.lines,
+            "best": self.best,
         }
         torch.save(state, content)
         write_atomically(self._checkpoint, content.getvalue())
@@ -296,7 +320,7 @@ class _Run:
         self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.n_steps, self.seconds = int(state["step"]), int(state["n_steps"]), float(state["seconds"])
-        self.lines = list(state["lines"])
+        self.lines, self.best = list(state["lines"]), dict(state["best"])
 
     def _write_lines(self) -> None:
         text = "".join(f"{json.dumps(line)}\n" for line in self.lines)
