@@ -9,10 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from mirbench.errors import AudioError, DatasetError, EncoderError, MirbenchError, MissingDataError
 from mirbench.hookspecs import hookimpl
-from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, SuiteSpec, TaskSpec
+from mirbench.specs import DatasetRequest, DatasetSpec, EncoderSpec, SensorSpec, SuiteSpec, TaskSpec
 
 if TYPE_CHECKING:
-    from mirbench.domain import Clip, ClipMetric, Dataset, Encoder, Features, LabelledIntervals, Result, SetMetric, Task
+    from mirbench.domain import (
+        Clip,
+        ClipMetric,
+        Dataset,
+        Encoder,
+        Features,
+        LabelledIntervals,
+        Result,
+        Sensor,
+        SetMetric,
+        Task,
+    )
     from mirbench.encoders.fingerprint import fingerprint
     from mirbench.encoders.function import encoder
     from mirbench.encoders.references import find_weights
@@ -42,6 +53,8 @@ __all__ = [
     "MissingDataError",
     "Result",
     "Results",
+    "Sensor",
+    "SensorSpec",
     "SetMetric",
     "SuiteSpec",
     "Table",
@@ -70,7 +83,18 @@ _LATE = {
     "WindowedEncoder": "mirbench.encoders.windows",
     "WindowFeatures": "mirbench.encoders.windows",
     **dict.fromkeys(
-        ("Clip", "ClipMetric", "Dataset", "Encoder", "Features", "LabelledIntervals", "Result", "SetMetric", "Task"),
+        (
+            "Clip",
+            "ClipMetric",
+            "Dataset",
+            "Encoder",
+            "Features",
+            "LabelledIntervals",
+            "Result",
+            "Sensor",
+            "SetMetric",
+            "Task",
+        ),
         "mirbench.domain",
     ),
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from mirbench.specs import DatasetSpec, EncoderSpec, SuiteSpec, TaskSpec
+from mirbench.specs import DatasetSpec, EncoderSpec, SensorSpec, SuiteSpec, TaskSpec
 
 if TYPE_CHECKING:
     import click
@@ -145,6 +145,35 @@ def mirbench_suites() -> Iterable[SuiteSpec]:  # type: ignore[empty-body]
         @hookimpl
         def mirbench_suites():
             yield SuiteSpec(name="tonality", tasks=("key", "chord"), description="keys and chords")
+    """
+
+
+@hookspec
+def mirbench_sensors() -> Iterable[SensorSpec]:  # type: ignore[empty-body]
+    """Return the sensors that the plugin offers: what audio passes through first, for `mirbench run --sensor NAME`.
+
+    Examples
+    --------
+    A recorder that clips at a tenth of full scale:
+
+    .. code-block:: python
+
+        import numpy as np
+
+        from mirbench import Sensor, SensorSpec, hookimpl
+
+
+        class Overdriven(Sensor):
+            sample_rate = 48000  # Hz
+            fingerprint = "overdriven-1"
+
+            def transmit(self, audio):
+                return np.clip(10 * audio, -1, 1)
+
+
+        @hookimpl
+        def mirbench_sensors():
+            yield SensorSpec(name="overdriven", load=Overdriven, description="clips at a tenth of full scale")
     """
 
 

@@ -17,7 +17,7 @@ import pluggy
 
 from mirbench import hookspecs
 from mirbench.errors import PluginError, UsageError
-from mirbench.specs import DatasetSpec, EncoderSpec, Spec, SuiteSpec, TaskSpec
+from mirbench.specs import DatasetSpec, EncoderSpec, SensorSpec, Spec, SuiteSpec, TaskSpec
 
 if TYPE_CHECKING:
     import click
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 GROUP = "mirbench"
 HERE = "this process"  # origin of specs that are offered without a plugin
 SEPARATORS = " ,@:"  # of names on the command line; of encoders, from weights and members of a family
-S = TypeVar("S", bound=Spec | SuiteSpec)
+S = TypeVar("S", bound=Spec | SuiteSpec | SensorSpec)
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,7 @@ class Plugins:
         self._tasks = self._collect(TaskSpec, "mirbench_tasks")
         self._datasets = self._collect(DatasetSpec, "mirbench_datasets")
         self._suites = self._collect(SuiteSpec, "mirbench_suites")
+        self._sensors = self._collect(SensorSpec, "mirbench_sensors")
 
     @property
     def problems(self) -> list[PluginProblem]:
@@ -155,6 +156,11 @@ class Plugins:
     def suites(self) -> Catalog[SuiteSpec]:
         """The suites on offer."""
         return Catalog("suite", tuple(self._suites), tuple(self._problems))
+
+    @property
+    def sensors(self) -> Catalog[SensorSpec]:
+        """The sensors on offer."""
+        return Catalog("sensor", tuple(self._sensors), tuple(self._problems))
 
     def commands(self, taken: Iterable[str]) -> "dict[str, click.Command]":
         """Collect the commands that plugins offer; what has a name that is taken is reported and left out."""
@@ -254,7 +260,7 @@ def _add_offers(implementation: Any, kind: type[S], found: list[tuple[S, str]]) 
     found += [(_gated(spec), origin) for spec in specs]
 
 
-def _require_usable(spec: Spec | SuiteSpec) -> None:
+def _require_usable(spec: Spec | SuiteSpec | SensorSpec) -> None:
     _require_name(spec)
     if isinstance(spec, SuiteSpec):
         if not spec.tasks or not all(isinstance(task, str) for task in spec.tasks):
@@ -264,7 +270,7 @@ def _require_usable(spec: Spec | SuiteSpec) -> None:
         raise PluginError(f"{spec.name!r}: load is a {type(spec.load).__name__}; expected a function")
 
 
-def _require_name(spec: Spec | SuiteSpec) -> None:
+def _require_name(spec: Spec | SuiteSpec | SensorSpec) -> None:
     """Refuse a name that the command line cannot name, or that tables and terminals cannot show."""
     name: object = spec.name
     if type(name) is not str or not name.isprintable() or not name or any(each in SEPARATORS for each in name):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mirbench.domain import Clip, Dataset, Encoder, Task
+    from mirbench.domain import Clip, Dataset, Encoder, Sensor, Task
 
 
 def nothing_missing() -> None:
@@ -243,6 +243,25 @@ class SuiteSpec:
 
     name: str
     tasks: tuple[str, ...]
+    description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensorSpec:
+    """A sensor, for `mirbench run --sensor NAME` and the encoder `ENCODER~NAME`.
+
+    Attributes
+    ----------
+    name
+        Name on the command line; in results it follows the name of the encoder.
+    load
+        Returns the sensor.
+    description
+        One line for lists.
+    """
+
+    name: str
+    load: "Callable[[], Sensor]"
     description: str = ""
 
 

@@ -17,10 +17,10 @@ FAILED = 1
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice(["encoders", "tasks", "datasets", "suites"]), required=False)
+@click.argument("kind", type=click.Choice(["encoders", "tasks", "datasets", "suites", "sensors"]), required=False)
 @with_session("plugins")
 def list_command(kind: str | None, session: Session) -> None:
-    """List encoders, tasks and data sets, and plugins that cannot be used."""
+    """List encoders, tasks, data sets, suites and sensors, and plugins that cannot be used."""
     plugins = session.plugins
     for title, catalog in (("encoders", plugins.encoders), ("tasks", plugins.tasks), ("datasets", plugins.datasets)):
         if kind in (None, title):
@@ -32,6 +32,10 @@ def list_command(kind: str | None, session: Session) -> None:
         echo("suites", bold=True)
         for suite in plugins.suites.specs():
             echo(f"  {suite.name}  {', '.join(suite.tasks)}")
+    if kind in (None, "sensors"):
+        echo("sensors", bold=True)
+        for sensor in plugins.sensors.specs():
+            echo(f"  {sensor.name}  {sensor.description}")
     report_problems(plugins)
 
 

@@ -226,10 +226,16 @@ class Session:
 
     def find(self, name: str, *, trust_remote_code: bool = False) -> Spec:
         """Look up an encoder (perhaps with other weights, or of a family), a task or a data set."""
-        if "@" in name or ":" in name:
+        if any(sign in name for sign in "@:~"):
             from mirbench.encoders.references import find_encoder
 
-            return find_encoder(self.plugins.encoders, name, self.home, trust_remote_code=trust_remote_code)
+            return find_encoder(
+                self.plugins.encoders,
+                name,
+                self.home,
+                trust_remote_code=trust_remote_code,
+                sensors=self.plugins.sensors,
+            )
         return self.plugins.find(name)
 
     def request(self, spec: DatasetSpec, size: str) -> DatasetRequest:

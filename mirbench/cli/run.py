@@ -76,6 +76,15 @@ FAILED = 1
     show_default=True,
     help="Fit probes of multilabel tasks to mixtures of the training rows (Mix2, arXiv 2403.09598).",
 )
+@click.option(
+    "--sensor",
+    "sensors",
+    callback=names,
+    metavar="NAME[,NAME]",
+    default="none",
+    show_default=True,
+    help="Sensors that audio passes through before each encoder, e.g. none,third-octave; see mirbench list sensors.",
+)
 @click.option("--decoder", help="Decoder of the task; same as --option decoder=VALUE.")
 @click.option("--data", "csv", type=NamedPath(), help="CSV file that lists your own recordings.")
 @click.option("--out", type=NamedPath(file_okay=False), default="results", show_default=True)
@@ -118,6 +127,7 @@ def run_command(
     decoder: str | None,
     layers: str,
     mix: str,
+    sensors: list[str],
     out: Path,
     scheduler: str | None,
     dry_run: bool,
@@ -139,6 +149,7 @@ def run_command(
         if len(encoders) != 1 or "@" in encoders[0] or encoders == ["all"]:
             raise UsageError("--checkpoint goes with one encoder; for several, write --encoder NAME@FILE,NAME@FILE")
         encoders = [f"{encoders[0]}@{checkpoint}"]
+    encoders = [name if sensor == "none" else f"{name}~{sensor}" for sensor in sensors for name in encoders]
     if decoder is not None:
         options["decoder"] = decoder
     if layers == "last":

@@ -117,8 +117,28 @@ def load(
     if not samples.any() and not _has_signal(path):
         raise AudioError(f"{path}: digital silence from beginning to end; the file is probably damaged")
     if native != sample_rate:
-        samples = soxr.resample(samples, native, sample_rate, quality="HQ")
+        samples = resample(samples, native, sample_rate)
     return np.ascontiguousarray(samples, dtype=np.float32)
+
+
+def resample(
+    samples: Float32[np.ndarray, "_samples"], native: int, sample_rate: int
+) -> Float32[np.ndarray, "_samples"]:
+    """Return samples at another sample rate (soxr, high quality); as they are at the same one.
+
+    Parameters
+    ----------
+    samples
+        Mono samples.
+    native
+        Their sample rate in Hz.
+    sample_rate
+        Sample rate to return, in Hz.
+    """
+    if native == sample_rate:
+        return samples
+    found: Float32[np.ndarray, "_samples"] = soxr.resample(samples, native, sample_rate, quality="HQ")
+    return found
 
 
 def _read(file: "soundfile.SoundFile | _AvFile", path: Path, first: int, last: int) -> Float32[np.ndarray, "samples"]:

@@ -6,6 +6,7 @@ Times are in seconds. Audio is mono float32 in [-1, 1]. The axes are named batch
 from mirbench.domain.dataset import SPLITS, Clip, Dataset, LabelledIntervals, Split
 from mirbench.domain.encoder import MEAN_OF_TOKENS, POOLED, Audio, Encoder, Features, Scope
 from mirbench.domain.result import LEAVE_GROUP_OUT, ClipScores, Result
+from mirbench.domain.sensor import Sensor
 from mirbench.domain.task import (
     SHORTEST_PART,
     ClipMetric,
@@ -38,6 +39,7 @@ __all__ = [
     "Prediction",
     "Result",
     "Scope",
+    "Sensor",
     "SetMetric",
     "Split",
     "Target",

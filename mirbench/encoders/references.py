@@ -1,7 +1,7 @@
 """Encoders by reference.
 
 `NAME@WEIGHTS` is an encoder with other weights: a file, a URL, `hf://ORG/REPO/FILE`, or `random`. `FAMILY:REFERENCE` is
-one of a family, such as `hf:ORG/NAME`.
+one of a family, such as `hf:ORG/NAME`. `...~SENSOR` is an encoder of audio that has passed through a sensor.
 """
 
 import dataclasses
@@ -17,13 +17,14 @@ from mirbench.data.download import fetch
 from mirbench.errors import MirbenchError, UsageError, WeightsError, first_line
 from mirbench.files import content_hash
 from mirbench.plugins import Catalog
-from mirbench.specs import EncoderSpec, nothing_missing
+from mirbench.specs import EncoderSpec, SensorSpec, nothing_missing
 
 if TYPE_CHECKING:
     from mirbench.domain import Encoder
 
 RANDOM = "random"
 HUB = "hf://"
+SENSOR = "~"  # between the names of an encoder and of a sensor
 CHECKSUM = re.compile(r"sha256=([0-9a-f]{64})", re.IGNORECASE)
 MAX_NAME = 200  # bytes: file systems take 255, and a download adds a suffix
 
@@ -61,6 +62,8 @@ class EncoderReference:
         Which one of a family; None for a single encoder.
     precision
         "fp32", "bf16" or "fp16".
+    sensor
+        Sensor through which audio passes first; None for none.
     home
         Folder in which downloaded weights are kept. Nothing is downloaded before the encoder is loaded.
     trust_remote_code
@@ -72,6 +75,7 @@ class EncoderReference:
     weights: str | None = None
     member: str | None = None
     precision: str = "fp32"
+    sensor: SensorSpec | None = None
     home: Path = Path()
     trust_remote_code: bool = False
 
@@ -83,7 +87,7 @@ class EncoderReference:
             name += f":{Path(self.member).resolve().name if Path(self.member).exists() else self.member}"
         if self.weights is not None:
             name += f"@{_short(self.weights)}"
-        return name + suffix(self.precision)
+        return name + suffix(self.precision) + (f"{SENSOR}{self.sensor.name}" if self.sensor else "")
 
     def load(self, device: str) -> "Encoder":
         """Load the encoder; weights are downloaded first where needed.
@@ -98,6 +102,10 @@ class EncoderReference:
         WeightsError
             If the weights are not to be had.
         """
+        if self.sensor is not None:
+            from mirbench.encoders.sensed import Sensed
+
+            return Sensed(dataclasses.replace(self, sensor=None).load(device), self.sensor.load())
         if self.precision == "fp32":
             return self._load_exact(device)
         from mirbench.encoders.precision import Variant  # torch enters here, not above
@@ -123,7 +131,7 @@ class EncoderReference:
 
     def as_spec(self) -> EncoderSpec:
         """Return the spec of an encoder that is nothing but this one."""
-        if self.weights is None and self.member is None and self.precision == "fp32":
+        if self.weights is None and self.member is None and self.precision == "fp32" and self.sensor is None:
             return self.spec
         other = "" if self.weights == RANDOM else "their publisher's"
         found = dataclasses.replace(
@@ -131,6 +139,7 @@ class EncoderReference:
             name=self.name,
             load=self.load,
             load_named=None,
+            sample_rate=None if self.sensor else self.spec.sample_rate,
             missing=nothing_missing if self.weights is not None or self.member is not None else self.spec.missing,
             weights_license=self.spec.weights_license if self.weights is self.member is None else other,
         )
@@ -152,6 +161,7 @@ def find_reference(
     *,
     trust_remote_code: bool = False,
     precision: str = "fp32",
+    sensors: Catalog[SensorSpec] | None = None,
 ) -> EncoderReference:
     """Look up the encoder that a user names.
 
@@ -160,20 +170,29 @@ def find_reference(
     catalog
         Encoders on offer.
     text
-        `NAME`, `FAMILY:MEMBER` or `NAME@WEIGHTS`; see `find_weights`. `NAME@random` is the network untrained.
+        `NAME`, `FAMILY:MEMBER` or `NAME@WEIGHTS`; see `find_weights`. `NAME@random` is the network untrained. With
+        `~SENSOR` at the end, audio passes through a sensor first.
     home
         Folder in which downloaded weights are kept.
     trust_remote_code
         Whether code that lies beside weights may run.
     precision
         "fp32", "bf16" or "fp16".
+    sensors
+        Sensors on offer; None where names have none.
 
     Raises
     ------
     UsageError
-        If there is no such encoder, it takes no other weights, or a local file is not there.
+        If there is no such encoder or sensor, the encoder takes no other weights, or a local file is not there.
     """
-    named = partial(EncoderReference, text, precision=precision, home=home, trust_remote_code=trust_remote_code)
+    whole, sensor = text, None
+    encoder, tilde, name = text.rpartition(SENSOR)
+    if tilde and encoder and sensors is not None and "/" not in name:  # a path may hold one
+        text, sensor = encoder, sensors[name]
+    named = partial(
+        EncoderReference, whole, precision=precision, sensor=sensor, home=home, trust_remote_code=trust_remote_code
+    )
     family, colon, member = text.partition(":")
     if colon and "@" not in family:
         spec = catalog[family]
@@ -197,10 +216,15 @@ def find_reference(
 
 
 def find_encoder(
-    catalog: Catalog[EncoderSpec], text: str, home: Path, *, trust_remote_code: bool = False
+    catalog: Catalog[EncoderSpec],
+    text: str,
+    home: Path,
+    *,
+    trust_remote_code: bool = False,
+    sensors: Catalog[SensorSpec] | None = None,
 ) -> EncoderSpec:
     """Return the spec of the encoder that a user names; see `find_reference`."""
-    return find_reference(catalog, text, home, trust_remote_code=trust_remote_code).as_spec()
+    return find_reference(catalog, text, home, trust_remote_code=trust_remote_code, sensors=sensors).as_spec()
 
 
 def suffix(precision: str) -> str:

@@ -167,8 +167,8 @@ def run(
     Parameters
     ----------
     encoders
-        Names as on the command line (`NAME`, `NAME@WEIGHTS`, `hf:ORG/NAME`, "all"), encoders, or specs. An encoder's
-        attribute `name` names it in results; `mirbench.encoder` makes one of any function or torch module.
+        Names as on the command line (`NAME`, `NAME@WEIGHTS`, `hf:ORG/NAME`, `NAME~SENSOR`, "all"), encoders, or specs.
+        An encoder's attribute `name` names it in results; `mirbench.encoder` makes one of any function or torch module.
     tasks
         Names ("all"), tasks, or specs.
     datasets
@@ -324,7 +324,7 @@ def about_encoders(plugins: Plugins, encoders: Iterable[str]) -> dict[str, About
     """
     found = {}
     for encoder in encoders:
-        name, at, _ = encoder.partition("@")
+        name, at, _ = encoder.partition("~")[0].partition("@")
         try:
             spec = plugins.encoders[name]
         except MirbenchError:

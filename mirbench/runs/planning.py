@@ -48,6 +48,7 @@ def make_plan(
             settings.home,
             trust_remote_code=settings.trust_remote_code,
             precision=settings.precision,
+            sensors=plugins.sensors,
         )
         for text in _expand(encoders, _with_weights(plugins.encoders, absent) if "all" in encoders else [])
     ]

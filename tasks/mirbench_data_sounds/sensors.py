@@ -1,7 +1,7 @@
 """third-octave: your own recordings of privacy-preserving sensors, which keep levels and no waveform.
 
 `LAYOUT` describes the folder. A sensor file holds rows of 29 third-octave levels (see
-`mirbench_data_sounds.third_octave`), 8 rows a second, under the name that the Cense sensors and fast-to-ears
+`mirbench_sensors.third_octave`), 8 rows a second, under the name that the Cense sensors and fast-to-ears
 use, `fast_125ms`. Three shapes are published and read: [time, 29]; [chunk, frame, 29] (README of fast-to-ears), chunks
 one after another; and the sensors' own table, whose field `epoch` (milliseconds) is followed by the 29 bands and then
 by totals, which are left out (as modantailleur's readers of Cense files do).
@@ -29,18 +29,18 @@ from mirbench.errors import DatasetError, MissingDataError
 from mirbench.files import content_hash
 from mirbench.specs import DatasetRequest
 from mirbench_data_sounds.tables import read_table, refuse
-from mirbench_data_sounds.third_octave import (
+from mirbench_sensors.third_octave import (
+    FAST,
     N_BANDS,
     ROWS_PER_SECOND,
     SAMPLE_RATE,
     SENSITIVITY_DB,
     Levels,
     broadband_levels,
-    resynthesise,
 )
 
 NAME = "third-octave"
-RESYNTHESIS = 1  # raise whenever the same levels would give other audio
+RESYNTHESIS = 2  # raise whenever the same levels would give other audio
 MAX_CLIP_ROWS = 60 * ROWS_PER_SECOND
 HEADROOM_DB = 14.0  # root mean square of the loudest row below full scale: noise peaks some 12 dB above it
 PLAUSIBLE_DB = (-200.0, 150.0)
@@ -146,7 +146,7 @@ def make(piece: Piece) -> RenderedClip:
     """Make one clip."""
     recording = piece.recording
     levels = read_levels(recording.path)[piece.first : piece.last] + piece.offset_db
-    samples = resynthesise(levels, [int(recording.sha256[:16], 16), piece.first])
+    samples = FAST.noise(levels, [int(recording.sha256[:16], 16), piece.first])
     return RenderedClip(samples, SAMPLE_RATE, {"recording": recording.sha256, "start": piece.first / ROWS_PER_SECOND})
 
 

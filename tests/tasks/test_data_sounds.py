@@ -20,8 +20,10 @@ from mirbench import DatasetError, DatasetRequest, MissingDataError
 from mirbench.data import audio
 from mirbench.testing.dataset_checks import DATASET_CHECKS
 from mirbench_anuran.task import AnuranTask
-from mirbench_data_sounds import anuraset, esc50, sensors, third_octave
+from mirbench_data_sounds import anuraset, esc50, sensors
 from mirbench_hospital.task import HospitalTask
+from mirbench_sensors import third_octave
+from mirbench_sensors.third_octave import FAST
 
 SPECS = {spec.name: spec for spec in mirbench_data_sounds.mirbench_datasets()}
 TASKS = {"anuran": AnuranTask(), "hospital": HospitalTask()}
@@ -120,7 +122,7 @@ def make_sensor_files(home: Path) -> Path:
         seconds = 70 if number == 0 else 3
         sound = noise(number, seconds, third_octave.SAMPLE_RATE)
         sound[16000:48000] += np.sin(2 * np.pi * 1000 * np.arange(32000) / 32000)
-        np.save(folder / f"{number}.npy", third_octave.third_octave_levels(sound) + 60)
+        np.save(folder / f"{number}.npy", FAST.levels(sound) + 60)
         recordings.append({"path": f"{number}.npy", "split": split, "group": f"sensor {number}"})
         events.append({"path": f"{number}.npy", "onset": 0.5, "offset": 1.5, "label": "alarm"})
     events.append({"path": "0.npy", "onset": 30, "offset": 40, "label": "steps"})
@@ -355,19 +357,19 @@ PUBLISHED_BINS = (
 
 
 def test_the_bands_hold_the_published_bins():
-    assert ",".join("{}-{}".format(*third_octave.bin_range(band)) for band in range(29)) == PUBLISHED_BINS
+    assert ",".join("{}-{}".format(*FAST.bin_range(band)) for band in range(29)) == PUBLISHED_BINS
 
 
 def test_a_tone_of_1_khz_falls_into_band_17_with_its_level():
     tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(32000) / 32000)
-    levels = third_octave.third_octave_levels(tone)
+    levels = FAST.levels(tone)
     assert levels.shape == (8, 29)
     assert set(levels.argmax(axis=1)) == {17}
     np.testing.assert_allclose(levels[:7, 17], 20 * np.log10(0.5 / np.sqrt(2)) + 26, atol=0.01)
 
 
 def test_white_noise_rises_by_a_decibel_a_band():
-    levels = third_octave.third_octave_levels(noise(0, 60, 32000)).mean(axis=0)
+    levels = FAST.levels(noise(0, 60, 32000)).mean(axis=0)
     assert np.polyfit(np.arange(10, 29), levels[10:], 1)[0] == pytest.approx(1, abs=0.05)
     total = third_octave.broadband_levels(levels[None])[0]
     assert total == pytest.approx(20 * np.log10(0.1) + 26 + 10 * np.log10(14100 / 16000), abs=0.3)
@@ -384,9 +386,9 @@ def changing_sound() -> np.ndarray:
 
 @pytest.mark.parametrize("sound", [noise(0, 10, 32000), changing_sound()], ids=["white noise", "beeps"])
 def test_levels_come_back_from_resynthesised_noise(sound):
-    levels = third_octave.third_octave_levels(sound)
-    samples = np.round(32768 * third_octave.resynthesise(levels, [1])) / 32768
-    error = np.abs(third_octave.third_octave_levels(samples) - levels)
+    levels = FAST.levels(sound)
+    samples = np.round(32768 * FAST.noise(levels, [1])) / 32768
+    error = np.abs(FAST.levels(samples) - levels)
     assert np.median(error[:, 8:]) < 0.1  # bands above 100 Hz
     assert np.percentile(error[:, 8:], 95) < 1.5
     assert np.median(error) < 0.3
@@ -394,8 +396,8 @@ def test_levels_come_back_from_resynthesised_noise(sound):
 
 def test_resynthesis_repeats_itself_and_keeps_no_waveform():
     sound = changing_sound()
-    levels = third_octave.third_octave_levels(sound)
-    one, again, other = (third_octave.resynthesise(levels, [seed]) for seed in (1, 1, 2))
+    levels = FAST.levels(sound)
+    one, again, other = (FAST.noise(levels, [seed]) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert len(one) == len(sound)
     for known in (sound, other):
@@ -420,7 +422,7 @@ def test_stored_noise_has_the_levels_of_its_file_and_does_not_clip(homes):
     [clip] = load("third-octave", home).clips("valid")
     samples = audio.load(clip.path, 32000)
     offset = json.loads((clip.path.parent / "manifest.json").read_text())["offset_db"]
-    error = third_octave.third_octave_levels(samples) - offset - np.load(home / "data" / "third-octave" / "2.npy")
+    error = FAST.levels(samples) - offset - np.load(home / "data" / "third-octave" / "2.npy")
     assert np.median(np.abs(error[:, 8:])) < 0.1
     assert 0.3 < np.abs(samples).max() < 0.99
 
