@@ -106,7 +106,7 @@ class Result:
         Model selection on the validation split, for each seed of the protocol: the chosen readout, layer, setting and
         decoder, and the cross-entropy of every readout, layer and setting. The choices of the first seed are repeated
         in the result's own fields. Of a cross-validation also the number of folds, the value in each of them, and the
-        choices in each; the cross-entropies of all folds are with the headline only.
+        choices in each. Cross-entropies are with the headline only: they are the same for all metrics of a job.
     extraction
         Speed of extraction as a multiple of real time, from files to store, where enough was encoded in this run. For
         networks that ran at another precision, that precision and the relative error of the features.

@@ -71,7 +71,7 @@ def scores_from_json(found: Mapping[str, Any], value: float) -> ClipScores:
     Raises
     ------
     ValueError
-        If resamples are stored that this version of numpy would draw otherwise.
+        If resamples are stored that this version of numpy would draw otherwise, or another number of them.
     """
     values, weights = (
         None if found[name] is None else _unpacked(found[name], SINGLE) for name in ("values", "weights")
@@ -88,7 +88,10 @@ def scores_from_json(found: Mapping[str, Any], value: float) -> ClipScores:
     draws = draw(int(groups.max()) + 1, seed, n_resamples)
     if draws.digest != found["draws"]:
         raise ValueError(f"its resamples {found['draws']!r} are not those of numpy {np.__version__}; run it again")
-    return replace(scores, resampled=value + _unpacked(found["resampled"], HALF)[draws.places])
+    distinct = _unpacked(found["resampled"], HALF)
+    if len(distinct) != len(draws.first):
+        raise ValueError(f"{len(distinct)} resamples; expected {len(draws.first)} distinct ones of {n_resamples}")
+    return replace(scores, resampled=value + distinct[draws.places])
 
 
 def _packed(array: np.ndarray, kind: str) -> str:

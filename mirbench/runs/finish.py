@@ -9,7 +9,7 @@ from typing import Any
 
 from mirbench.data import audio
 from mirbench.data.reference_hash import digest_of
-from mirbench.domain import LEAVE_GROUP_OUT, SPLITS, Clip, Dataset, Encoder, Result
+from mirbench.domain import LEAVE_GROUP_OUT, SPLITS, Clip, ClipScores, Dataset, Encoder, Result
 from mirbench.encoders.precision import Variant
 from mirbench.errors import DamagedFeaturesError
 from mirbench.evaluation.bootstrap import Score
@@ -23,6 +23,7 @@ from mirbench.probes.protocols import PROTOCOLS
 from mirbench.results.predictions import LEFT_OUT, Predictions, UnstorableError, job_of, pack, sha256_of
 from mirbench.runs.cache import FinishedJobs, code_of, key_of, versions
 
+N_RESAMPLES_KEPT = 1000  # of metrics of sets of clips that are no headlines
 N_COMPARED = 4  # clips of which features of two precisions are compared
 
 
@@ -192,8 +193,7 @@ def _results(work: Work, evaluation: Evaluation, fitting: Fitting) -> list[Resul
                         "setting": choice.setting,
                         "decoder": decoder,
                         "marks": list(choice.marks),
-                        # curves of many folds are long: they stand with the headline
-                        "curve": choice.curve if score is evaluation.scores[0] or fold == folds[0] else (),
+                        "curve": choice.curve if score is evaluation.scores[0] else (),  # the same for all metrics
                     }
                     for fold, choice, decoder in zip(of_choices, evaluation.choices, evaluation.decoders, strict=True)
                 ],
@@ -204,12 +204,22 @@ def _results(work: Work, evaluation: Evaluation, fitting: Fitting) -> list[Resul
             higher_is_better=score.metric.higher_is_better,
             references=references,
             code=code,
-            scores=score.scores,
+            scores=_kept(score, is_headline=score is evaluation.scores[0]),
         )
         for score in evaluation.scores
     ]
     predictions, estimates = _predictions(work, evaluation, results[0])
     return [replace(result, predictions=predictions, estimates=estimates) for result in results]
+
+
+def _kept(score: Score, *, is_headline: bool) -> ClipScores | None:
+    """Return the scores to store: of a set of clips, where the metric is no headline, fewer resamples.
+
+    Resamples of sets cannot be computed from scores of clips; those of twenty metrics of a job take 0.5 MB.
+    """
+    if score.scores is None or is_headline or score.scores.aggregate != "set":
+        return score.scores
+    return replace(score.scores, resampled=score.scores.resampled[:N_RESAMPLES_KEPT])
 
 
 def _predictions(work: Work, evaluation: Evaluation, result: Result) -> tuple[str, bytes | None]:

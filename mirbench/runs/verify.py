@@ -299,7 +299,13 @@ def _require_same_scores(result: Result, computed: Score, stored: ClipScores | N
     expected = computed.scores
     is_same = (
         stored.clips == expected.clips
-        and _is_close(stored.resampled - result.value, expected.resampled - computed.value, OF_HALF, RESAMPLED)
+        and 0 < len(stored.resampled) <= len(expected.resampled)  # the first ones are equal, whatever their number
+        and _is_close(
+            stored.resampled - result.value,
+            expected.resampled[: len(stored.resampled)] - computed.value,
+            OF_HALF,
+            RESAMPLED,
+        )
         and _is_close(stored.values, expected.values, OF_SINGLE, TOLERANCE)
         and _is_close(stored.weights, expected.weights, OF_SINGLE, TOLERANCE)
     )

@@ -249,7 +249,7 @@ def test_scores_of_clips_are_compared_too(name, field, tmp_path, plugins):
     write(tmp_path, plugins, name)
     [path] = (tmp_path / "scores").iterdir()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    changed = [{**lines[0], field: lines[1][field]}, *lines[1:]]
+    changed = [lines[0], {**lines[1], field: lines[2][field]}, *lines[2:]]
     path.write_text("".join(as_line(line) + "\n" for line in changed))
     [(outcome, reason)] = outcomes(tmp_path, plugins)
     assert outcome == "differs"
