@@ -50,11 +50,13 @@ def load(device: str, weights: Path | None) -> Mix2Encoder:
     device
         "cpu" or "cuda".
     weights
-        File of weights; None for an untrained network of the published input size.
+        File of weights; None for an untrained network, with the input size of the weights that ship.
     """
     if weights is None:
+        shipped = Path(__file__).parent / "weights" / "mix2.safetensors"
+        configuration = read_header(shipped).configuration if shipped.is_file() else {}
         with untrained() as header:
-            return Mix2Encoder(MobileNet(), header, _front_end(Path("untrained"), {}), device)
+            return Mix2Encoder(MobileNet(), header, _front_end(shipped, configuration), device)
     network = MobileNet()
     front_end = _front_end(weights, read_header(weights).configuration)
     return Mix2Encoder(network, load_weights(weights, "mix2", network), front_end, device)

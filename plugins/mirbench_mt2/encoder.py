@@ -28,4 +28,4 @@ class Mt2Encoder(TokenEncoder):
 
 def load(device: str, weights: Path | None) -> Mt2Encoder:
     """Load MT2."""
-    return load_encoder(Mt2Encoder, Mt2, "mt2", device, weights)
+    return load_encoder(Mt2Encoder, Mt2, "mt2", device, weights, Path(__file__).parent / "weights")

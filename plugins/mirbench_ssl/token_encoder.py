@@ -84,7 +84,9 @@ class Attention(WindowedEncoder):
         return WindowFeatures(frames=received[..., len(self._encoder.tokens) :].transpose(2, 3))
 
 
-def load_encoder(encoder: type[E], build: BuildNetwork, model: str, device: str, weights: Path | None) -> E:
+def load_encoder(
+    encoder: type[E], build: BuildNetwork, model: str, device: str, weights: Path | None, shipped: Path
+) -> E:
     """Build the network as its weights say, and fill it.
 
     Parameters
@@ -92,11 +94,16 @@ def load_encoder(encoder: type[E], build: BuildNetwork, model: str, device: str,
     build
         Makes the network of a depth.
     weights
-        None for an untrained network of 12 blocks.
+        None for an untrained network.
+    shipped
+        Folder of the weights that ship. An untrained network has as many blocks as theirs, so that it is their floor;
+        12, as published, where none ship.
     """
     if weights is None:
+        path = shipped / f"{model}.safetensors"
+        depth = _depth(path, read_header(path).configuration) if path.is_file() else 12
         with untrained() as header:
-            return encoder(build(12), header, device)
+            return encoder(build(depth), header, device)
     network = build(_depth(weights, read_header(weights).configuration))
     return encoder(network, load_weights(weights, model, network), device)
 

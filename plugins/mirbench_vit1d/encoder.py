@@ -11,6 +11,8 @@ from mirbench_ssl.token_encoder import TokenEncoder, load_encoder
 from mirbench_ssl.weights import Header
 from mirbench_vit1d.network import Vit1d
 
+SHIPPED = Path(__file__).parent / "weights"
+
 
 class Vit1dEncoder(TokenEncoder):
     """ViT-1D: frames and a class token."""
@@ -45,5 +47,5 @@ class EquivariantEncoder(TokenEncoder):
 def load(model: str, device: str, weights: Path | None) -> TokenEncoder:
     """Load one of the two."""
     if model == "vit1d":
-        return load_encoder(Vit1dEncoder, partial(Vit1d, 128), model, device, weights)
-    return load_encoder(EquivariantEncoder, partial(Vit1d, 84, n_outputs=84), model, device, weights)
+        return load_encoder(Vit1dEncoder, partial(Vit1d, 128), model, device, weights, SHIPPED)
+    return load_encoder(EquivariantEncoder, partial(Vit1d, 84, n_outputs=84), model, device, weights, SHIPPED)

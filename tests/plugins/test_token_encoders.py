@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from mirbench.encoders.references import find_encoder
 from mirbench.errors import WeightsError
+from mirbench.plugins import Plugins
 from mirbench_mt2.encoder import Mt2Encoder
 from mirbench_mt2.encoder import load as load_mt2
 from mirbench_mt2.network import Mt2
@@ -116,3 +118,11 @@ def test_loudness_changes_nothing(mt2: Path) -> None:
 def test_weights_of_another_model_are_refused(mt2: Path) -> None:
     with pytest.raises(WeightsError, match="weights of 'mt2', not of 'vit1d'; use --encoder mt2@"):
         load_vit1d("vit1d", "cpu", mt2)
+
+
+@pytest.mark.parametrize("name", ["mt2", "vit1d", "vit1d-equivariant"])
+def test_the_untrained_network_is_as_large_as_the_one_that_ships(name):
+    """It is the floor of the shipped weights: more blocks would give its probe more layers to choose from."""
+    shipped, random = (find_encoder(Plugins().encoders, text, Path()).load("cpu") for text in (name, f"{name}@random"))
+    assert random.n_parameters == shipped.n_parameters
+    assert random.fingerprint != shipped.fingerprint
