@@ -37,7 +37,7 @@ GROUND = {"errors", "escaping", "files", "processes", "progress", "domain", "spe
 ONLY = {"results": GROUND | {"hookspecs"}, "testing": GROUND | {"gate", "plugins", "data", "encoders", "features"}}
 MODULES = sorted((ROOT / "mirbench").rglob("*.py"))
 PLUGINS = sorted(path for root in ("plugins", "tasks") for path in (ROOT / root).rglob("*.py"))
-LIBRARIES = {"mirbench_hub", "mirbench_spectra", "mirbench_ssl"}
+LIBRARIES = {"mirbench_filterbanks", "mirbench_hub", "mirbench_spectra", "mirbench_ssl"}
 
 
 def imports(path):

@@ -9,6 +9,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 CASES = {
+    "aliasing": ("--layers", "2", "--steps", "3", "--draws", "20"),
     "beat_decoder": ("--clips", "2"),
     "extraction": ("logmel", "mfcc", "--data", "CSV"),
     "key_without_labels": ("--data", "CSV"),
