@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 from mirbench.domain import SPLITS, Dataset, Encoder, Task
 from mirbench.evaluation.evaluate import Fitting, evaluate
@@ -74,11 +75,8 @@ def rows(encoders: list[str], tasks: list[str], settings: Settings) -> Iterator[
         narrow = evaluate(StoredFeatures(kept, encoder), task, dataset, Fitting(WithoutContext()))
         ended = time.process_time()
         with TemporaryDirectory() as folder:
-            halves, stores.fits_half = stores.fits_half, lambda values: False
-            try:
+            with patch.object(stores, "fits_half", lambda values: False):
                 single = _store(encoder, task, dataset, Path(folder), settings)
-            finally:
-                stores.fits_half = halves
             wide = evaluate(StoredFeatures(single, encoder), task, dataset, Fitting())
         yield Row(
             job.encoder.name,

@@ -11,6 +11,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 CASES = {
     "aliasing": ("--layers", "2", "--steps", "3", "--draws", "20"),
     "beat_decoder": ("--clips", "2"),
+    "choices": ("--encoder", "chroma", "--task", "hospital", "--size", "small", "--home", "HOME"),
     "extraction": ("logmel", "mfcc", "--data", "CSV"),
     "key_without_labels": ("--data", "CSV"),
     "scale": ("40",),
@@ -26,7 +27,7 @@ def test_every_benchmark_is_run_here():
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "words"), CASES.items(), ids=CASES)
 def test_a_benchmark_runs(name, words, recordings, home, tmp_path):
-    places = {"CSV": str(recordings), "JSON": str(tmp_path / "numbers.json")}
+    places = {"CSV": str(recordings), "JSON": str(tmp_path / "numbers.json"), "HOME": str(home)}
     command = [sys.executable, FOLDER / f"{name.split()[0]}.py", *(places.get(word, word) for word in words)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
