@@ -37,7 +37,7 @@ GROUND = {"errors", "escaping", "files", "processes", "progress", "domain", "spe
 ONLY = {"results": GROUND | {"hookspecs"}, "testing": GROUND | {"gate", "plugins", "data", "encoders", "features"}}
 MODULES = sorted((ROOT / "mirbench").rglob("*.py"))
 PLUGINS = sorted(path for root in ("plugins", "tasks") for path in (ROOT / root).rglob("*.py"))
-LIBRARIES = {"mirbench_filterbanks", "mirbench_hub", "mirbench_spectra", "mirbench_ssl"}
+LIBRARIES = {"mirbench_filterbanks", "mirbench_hub", "mirbench_sensors", "mirbench_spectra", "mirbench_ssl"}
 
 
 def imports(path):
@@ -137,7 +137,7 @@ def test_every_public_name_is_there_and_documented():
 
 def test_every_hook_is_documented():
     hooks = [getattr(hookspecs, name) for name in vars(hookspecs) if name.startswith("mirbench_")]
-    assert len(hooks) == 7
+    assert len(hooks) == 8
     assert all(hook.__doc__ for hook in hooks)
 
 
