@@ -166,7 +166,7 @@ def show(line: Line) -> None:
 
 
 def scored(logits: np.ndarray, data: Data) -> str:
-    """Say how good logits on valid are."""
+    """Return the scores of logits on the validation rows, as text."""
     if data.valid_y.ndim == 2:
         return f"mAP {average_precision_score(data.valid_y, logits):.4f}"
     loss = -log_softmax(logits, axis=1)[np.arange(len(logits)), data.valid_y].mean()

@@ -43,7 +43,7 @@ class Idle(Encoder):
     clip_readouts = ("mean",)
 
     def encode(self, audio: Audio) -> Features:
-        """Give the ends of the clip."""
+        """Return the first and the last sample of the clip."""
         return Features(audio[[0, -1]].reshape(1, 1, 2), np.array([SECONDS / 2]))
 
 

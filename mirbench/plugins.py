@@ -76,7 +76,7 @@ class Catalog(Generic[S]):
         return [self._conflict(name) for name in self.names if len(self._offers(name)) > 1]
 
     def __getitem__(self, name: str) -> S:
-        """Look up a spec.
+        """Return a spec by its name.
 
         Raises
         ------
@@ -199,7 +199,7 @@ class Plugins:
         self.manager.register(observer)
 
     def find(self, name: str) -> Spec:
-        """Look a name up among encoders, tasks and data sets."""
+        """Return the encoder, task or data set of a name."""
         found: list[tuple[Spec, str]] = [*self._encoders, *self._tasks, *self._datasets]
         return Catalog[Spec]("name", tuple(found), tuple(self._problems))[name]
 

@@ -48,7 +48,7 @@ class ResultTable:
             split = "" if result.split == "test" else f" {result.split}"
             where = f"{task} on {result.dataset} ({result.size}, version {result.dataset_version}){split}"
             if result.label:
-                rows = tables.setdefault(f"{where}: {result.metric} of each label", {})
+                rows = tables.setdefault(f"{where}: {result.metric} by label or part", {})
                 rows.setdefault(result.label, {"label": result.label})[result.encoder] = _format(result)
             else:
                 rows = tables.setdefault(f"{where}, {result.n} clips", {})

@@ -80,7 +80,7 @@ def plot_command(
         those = ", ".join(f"{each.encoder} on {each.task} ({each.dataset})" for each in records)
         raise UsageError(f"{len(records)} records fit: {those}; name one with --encoder, --task and --dataset")
     from mirbench.figures.plots import KINDS as DRAW
-    from mirbench.figures.refit import ask_again
+    from mirbench.figures.refit import refit
     from mirbench.plan import Settings
 
     record = records[0]
@@ -94,7 +94,7 @@ def plot_command(
         options=dict(record.options),
     )
     encoder = f"{record.encoder.partition('@')[0]}@{checkpoint}" if checkpoint else None
-    save(DRAW[kind](ask_again(record, session.plugins, settings, encoder, csv), clip), out)
+    save(DRAW[kind](refit(record, session.plugins, settings, encoder, csv), clip), out)
 
 
 def _newest(results: "Sequence[Result]") -> "list[Result]":

@@ -225,7 +225,7 @@ class Session:
         return find_device(self._device)
 
     def find(self, name: str, *, trust_remote_code: bool = False) -> Spec:
-        """Look up an encoder (perhaps with other weights, or of a family), a task or a data set."""
+        """Return the encoder (perhaps with other weights, or of a family), task or data set of a name."""
         if any(sign in name for sign in "@:~"):
             from mirbench.encoders.references import find_encoder
 

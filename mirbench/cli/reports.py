@@ -319,7 +319,7 @@ def import_command(folder: Path, out: Path) -> None:
 
 @click.group("records")
 def records_group() -> None:
-    """Look after records."""
+    """Maintain records."""
 
 
 @records_group.command("repair")

@@ -1,4 +1,4 @@
-"""What `mirbench check NAME --validity` prints and writes."""
+"""Output of `mirbench check NAME --validity`."""
 
 from pathlib import Path
 

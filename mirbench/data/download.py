@@ -141,7 +141,7 @@ def _download(url: str, part: Path, title: str) -> None:
 
 
 def _continue(url: str, part: Path, title: str) -> None:
-    """Ask for what is missing and append it; a server that sends everything is taken at its word."""
+    """Request the missing part and append it; if the server sends the whole file, begin again."""
     there = _size(part)
     response = _ask(url, part, there)
     if response is None:

@@ -20,7 +20,7 @@ CELLS_AT_ONCE = 2**23  # resamples times clips; bounds memory
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """How often each group is drawn in each resample; of few groups, many resamples are equal.
+    """Number of draws of each group in each resample; of few groups, many resamples are equal.
 
     Attributes
     ----------

@@ -163,7 +163,7 @@ def find_reference(
     precision: str = "fp32",
     sensors: Catalog[SensorSpec] | None = None,
 ) -> EncoderReference:
-    """Look up the encoder that a user names.
+    """Return the encoder that a user names, taken apart.
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ def find_weights(reference: str, home: Path) -> Path:
 
 
 def parse_address(reference: str) -> Address:
-    """Take an address apart.
+    """Parse an address.
 
     Parameters
     ----------

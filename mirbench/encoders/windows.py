@@ -127,11 +127,13 @@ class WindowedEncoder(Encoder):
     def _encode_waiting(self, waiting: "list[tuple[_OpenClip, int]]") -> None:
         batch = np.stack([clip.audio[start : start + self.window_length] for clip, start in waiting])
         with torch.inference_mode():
-            heard = self.encode_windows(torch.from_numpy(batch).to(self.device))
-        if not isinstance(heard, WindowFeatures) or not isinstance(heard.frames, torch.Tensor):
-            raise EncoderError(f"encode_windows returned a {type(heard).__name__}; expected WindowFeatures of tensors")
-        frames = heard.frames.float().cpu().numpy()
-        tokens = {name: token.float().cpu().numpy() for name, token in heard.tokens.items()}
+            encoded = self.encode_windows(torch.from_numpy(batch).to(self.device))
+        if not isinstance(encoded, WindowFeatures) or not isinstance(encoded.frames, torch.Tensor):
+            raise EncoderError(
+                f"encode_windows returned a {type(encoded).__name__}; expected WindowFeatures of tensors"
+            )
+        frames = encoded.frames.float().cpu().numpy()
+        tokens = {name: token.float().cpu().numpy() for name, token in encoded.tokens.items()}
         is_short = batch.shape[1] < self.window_length
         if frames.ndim != 4 or len(frames) != len(batch) or (frames.shape[2] != self.n_frames and not is_short):
             raise EncoderError(

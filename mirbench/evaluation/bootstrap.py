@@ -183,7 +183,7 @@ def _score_fold(fold: Tested, place: int, groups: Int64[np.ndarray, "clip"], dra
 
 
 def _mass(groups: Int64[np.ndarray, "clip"], draws: Draws) -> Float64[np.ndarray, "draw"]:
-    """Return how often the groups of a fold are drawn in each distinct resample, 1 on average."""
+    """Return the number of draws of the groups of a fold in each distinct resample, divided by its expectation."""
     is_own = np.zeros(draws.counts.shape[1])
     is_own[np.unique(groups)] = 1
     return np.asarray(draws.sums(is_own) / is_own.sum())

@@ -26,7 +26,7 @@ WORSE_THAN_A_CONSTANT = "worse than a constant on validation"
 
 @dataclass(frozen=True)
 class Fitting:
-    """How probes are fitted.
+    """Settings of probes.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a probe is fitted to: one layer of one readout, with or without context."""
+"""The rows to which a probe is fitted: one layer of one readout, with or without context."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ from scipy.special import expit, softmax
 from mirbench.data import audio
 from mirbench.domain import Audio, LabelledIntervals, Result
 from mirbench.errors import UsageError
-from mirbench.figures.refit import Answers
+from mirbench.figures.refit import Refitted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ def _figure(width: float, height: float, n_rows: int = 1) -> "tuple[Figure, Any]
     return figure, figure.subplots(n_rows, 1, squeeze=False)[:, 0]
 
 
-def confusion(answers: Answers, clip: str | None = None) -> "Figure":
+def confusion(refitted: Refitted, clip: str | None = None) -> "Figure":
     """Draw a confusion matrix, each row normalised to 1.
 
     Raises
@@ -39,9 +39,9 @@ def confusion(answers: Answers, clip: str | None = None) -> "Figure":
     UsageError
         If the task has no confusion matrix.
     """
-    found = answers.task.confusion([clip.reference for clip in answers.clips], answers.estimates)
+    found = refitted.task.confusion([clip.reference for clip in refitted.clips], refitted.estimates)
     if found is None:
-        raise UsageError(f"task {answers.task.name!r} has no confusions to show")
+        raise UsageError(f"task {refitted.task.name!r} has no confusions to show")
     totals = found.counts.sum(axis=1, keepdims=True)
     shares = np.divide(found.counts, totals, out=np.zeros_like(found.counts), where=totals > 0)
     figure, (axes,) = _figure(3 + 0.3 * len(found.columns), 2.2 + 0.3 * len(found.rows))
@@ -54,18 +54,18 @@ def confusion(answers: Answers, clip: str | None = None) -> "Figure":
             axes.text(
                 j, i, text, ha="center", va="center", fontsize=7, color="black" if shares[i, j] > 0.5 else "white"
             )
-    axes.set(xlabel="estimate", ylabel="reference", title=_title(answers.record))
+    axes.set(xlabel="estimate", ylabel="reference", title=_title(refitted.record))
     figure.colorbar(image, ax=axes, label="share of the reference")
     return figure
 
 
-def calibration(answers: Answers, clip: str | None = None) -> "Figure":
+def calibration(refitted: Refitted, clip: str | None = None) -> "Figure":
     """Draw the probe's accuracy against its confidence, with the expected calibration error (ECE).
 
     A multiclass task contributes the most probable class, a multilabel task every label, and each frame counts. ECE as
     in Guo et al., On Calibration of Modern Neural Networks, ICML 2017, with 15 bins of equal width.
     """
-    sure, right = _certainty(answers)
+    sure, right = _certainty(refitted)
     places = np.minimum((sure * N_BINS).astype(int), N_BINS - 1)
     counts = np.bincount(places, minlength=N_BINS)
     used = counts > 0
@@ -74,20 +74,20 @@ def calibration(answers: Answers, clip: str | None = None) -> "Figure":
     error = float((counts[used] * np.abs(mean_sure - mean_right)).sum() / counts.sum())
     figure, (above, below) = _figure(5.5, 6.5, n_rows=2)
     above.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfect")
-    above.plot(mean_sure, mean_right, "o-", color=COLOURS[0], label=answers.record.encoder)
-    above.set(ylabel="accuracy", title=f"{_title(answers.record)}\nECE {error:.3f}", xlim=(0, 1), ylim=(0, 1))
+    above.plot(mean_sure, mean_right, "o-", color=COLOURS[0], label=refitted.record.encoder)
+    above.set(ylabel="accuracy", title=f"{_title(refitted.record)}\nECE {error:.3f}", xlim=(0, 1), ylim=(0, 1))
     above.legend()
     below.bar((np.arange(N_BINS) + 0.5) / N_BINS, counts, width=0.9 / N_BINS, color=COLOURS[0])
     below.set(xlabel="confidence of the probe", ylabel="predictions", xlim=(0, 1))
     return figure
 
 
-def _certainty(answers: Answers) -> tuple[Float64[np.ndarray, "answer"], Float64[np.ndarray, "answer"]]:
+def _certainty(refitted: Refitted) -> tuple[Float64[np.ndarray, "prediction"], Float64[np.ndarray, "prediction"]]:
     sure, right = [], []
-    for each in answers.answers:
-        target = np.atleast_1d(answers.task.target(each.reference, each.times))
+    for each in refitted.predictions:
+        target = np.atleast_1d(refitted.task.target(each.reference, each.times))
         logits = each.logits.astype(np.float64)
-        if answers.task.objective == "multilabel":
+        if refitted.task.objective == "multilabel":
             sure.append(expit(logits).ravel())
             right.append(target.astype(np.float64).ravel())
             continue
@@ -98,7 +98,7 @@ def _certainty(answers: Answers) -> tuple[Float64[np.ndarray, "answer"], Float64
     return np.concatenate(sure), np.concatenate(right)
 
 
-def labels(answers: Answers, clip: str | None = None) -> "Figure":
+def labels(refitted: Refitted, clip: str | None = None) -> "Figure":
     """Draw the F1 of each label, at a threshold of 0.5, against the number of its training clips.
 
     Raises
@@ -108,35 +108,35 @@ def labels(answers: Answers, clip: str | None = None) -> "Figure":
     """
     from sklearn.metrics import f1_score
 
-    if not answers.n_training:
-        raise UsageError(f"task {answers.task.name!r} has no vectors of labels to show")
-    truth = np.array([clip.reference for clip in answers.clips]) > 0.5
-    said = np.array([each.logits for each in answers.answers]) > 0
+    if not refitted.n_training:
+        raise UsageError(f"task {refitted.task.name!r} has no vectors of labels to show")
+    truth = np.array([clip.reference for clip in refitted.clips]) > 0.5
+    said = np.array([each.logits for each in refitted.predictions]) > 0
     scores = np.atleast_1d(f1_score(truth, said, average=None, zero_division=0))
     figure, (axes,) = _figure(7.5, 5.0)
-    axes.scatter(answers.n_training, scores, color=COLOURS[0])
-    for name, count, value in zip(answers.task.labels, answers.n_training, scores, strict=True):
+    axes.scatter(refitted.n_training, scores, color=COLOURS[0])
+    for name, count, value in zip(refitted.task.labels, refitted.n_training, scores, strict=True):
         axes.annotate(name, (count, value), fontsize=8, xytext=(3, 3), textcoords="offset points")
     axes.set(
-        xlabel="training clips", ylabel="F1 on test", xscale="log", ylim=(-0.03, 1.03), title=_title(answers.record)
+        xlabel="training clips", ylabel="F1 on test", xscale="log", ylim=(-0.03, 1.03), title=_title(refitted.record)
     )
     return figure
 
 
-def timeline(answers: Answers, clip: str | None = None) -> "Figure":
+def timeline(refitted: Refitted, clip: str | None = None) -> "Figure":
     """Draw reference and estimate of a clip under its spectrogram."""
-    place = answers.clip(clip)
-    chosen = answers.clips[place]
+    place = refitted.clip(clip)
+    chosen = refitted.clips[place]
     samples = audio.load(chosen.path, SPECTROGRAM_RATE, chosen.start, chosen.duration)
     figure, (above, *below) = _figure(12.0, 5.5, n_rows=3)
     draw_spectrogram(above, samples, SPECTROGRAM_RATE)
-    above.set(title=f"{_title(answers.record)}: {chosen.id}")
+    above.set(title=f"{_title(refitted.record)}: {chosen.id}")
     duration = len(samples) / SPECTROGRAM_RATE
-    names = _names(answers.task.labels, [chosen.reference, answers.estimates[place]])
+    names = _names(refitted.task.labels, [chosen.reference, refitted.estimates[place]])
     for axes, title, what in zip(
-        below, ("reference", "estimate"), (chosen.reference, answers.estimates[place]), strict=True
+        below, ("reference", "estimate"), (chosen.reference, refitted.estimates[place]), strict=True
     ):
-        _draw_annotation(axes, what, duration, names, answers.task.labels)
+        _draw_annotation(axes, what, duration, names, refitted.task.labels)
         axes.set(xlim=(0, duration), ylabel=title)
     below[-1].set_xlabel("seconds")
     return figure
@@ -209,7 +209,7 @@ def _title(record: Result) -> str:
     return f"{record.encoder} on {record.task} ({record.dataset}), {record.metric} {record.value:.3f}"
 
 
-KINDS: dict[str, Callable[[Answers, str | None], "Figure"]] = {
+KINDS: dict[str, Callable[[Refitted, str | None], "Figure"]] = {
     "confusion": confusion,
     "calibration": calibration,
     "labels": labels,

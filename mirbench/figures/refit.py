@@ -1,4 +1,4 @@
-"""Ask the probe of a record again: what it answers on every clip of the test split."""
+"""Fit the probe of a record again: its predictions on every clip of the test split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ CONVEX = "convex"
 
 
 @dataclass(frozen=True)
-class Answers:
+class Refitted:
     """Clips of the test split, in order.
 
     Attributes
     ----------
-    answers
+    predictions
         The probe's logits beside the references.
     estimates
         What they were decoded to.
@@ -41,7 +41,7 @@ class Answers:
     record: Result
     task: Task
     clips: tuple[Clip, ...]
-    answers: tuple[Prediction, ...]
+    predictions: tuple[Prediction, ...]
     estimates: tuple[Any, ...]
     n_training: tuple[int, ...]
 
@@ -63,10 +63,10 @@ class Answers:
         return names.index(name)
 
 
-def ask_again(
+def refit(
     record: Result, plugins: Plugins, settings: Settings, encoder: str | None = None, csv: Path | None = None
-) -> Answers:
-    """Fit the probe that a record chose, and let it answer.
+) -> Refitted:
+    """Fit the probe that a record chose, and return its predictions.
 
     Parameters
     ----------
@@ -107,14 +107,14 @@ def ask_again(
     fit = LinearFit(rows, objective_of(task.objective), len(task.labels), settings.memory, settings.device)
     choice = Choice(fit.exact(record.setting), view, record.setting, ())
     tuned = task.tuned([predict(choice, clip) for clip in clips["valid"]])
-    answers = tuple(predict(choice, clip) for clip in clips["test"])
+    predictions = tuple(predict(choice, clip) for clip in clips["test"])
     is_vector = task.objective == "multilabel" and task.scope == "clip"
     counts = np.sum([clip.reference for clip in clips["train"]], axis=0).astype(int) if is_vector else []
-    return Answers(
+    return Refitted(
         record=record,
         task=tuned,
         clips=tuple(clips["test"]),
-        answers=answers,
-        estimates=tuple(tuned.decode(each.logits, each.times, each.duration) for each in answers),
+        predictions=predictions,
+        estimates=tuple(tuned.decode(each.logits, each.times, each.duration) for each in predictions),
         n_training=tuple(int(count) for count in counts),
     )

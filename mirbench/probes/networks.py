@@ -25,7 +25,7 @@ Values = Float32[torch.Tensor, "cell row _dim"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How networks are trained.
+    """Settings of the training of networks.
 
     Attributes
     ----------

@@ -292,7 +292,7 @@ class _SampledHessian:
         self._rotated = features.new_empty(0, self.n_rows)
 
     def grow(self) -> None:
-        """Take four times as many rows."""
+        """Enlarge the sample to four times as many rows."""
         if self.is_partial and self.n_rows < LARGEST_SAMPLE:
             self._take(min(4 * self.n_rows, LARGEST_SAMPLE))
 

@@ -1,4 +1,4 @@
-"""What a probe is trained for: how targets are laid out, what is minimised, and what logits mean.
+"""Objectives of probes: layout of the targets, loss, and meaning of the logits.
 
 An objective is all that tells one kind of target from another. Tasks name theirs (`Task.objective`); a task of another
 kind brings an object of its own.
@@ -38,7 +38,7 @@ class Objective(ABC):
 
     @abstractmethod
     def masses(self, target: Target, n_labels: int) -> Float64[np.ndarray, "label"]:
-        """Return how much of each label the targets hold; training subsets keep these in proportion."""
+        """Return the sum of the targets of each label; training subsets keep these in proportion."""
 
     @abstractmethod
     def laid_out(self, target: Target, device: str) -> tuple[Int64[np.ndarray, "learned"], Targets]:

@@ -62,7 +62,7 @@ class Candidate:
 
 
 class ProbeProtocol(ABC):
-    """How probes are fitted.
+    """Settings of probes.
 
     Attributes
     ----------

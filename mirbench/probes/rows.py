@@ -35,7 +35,7 @@ class Part(Protocol):
 
     @property
     def __array__(self) -> Callable[..., Any]:
-        """What `np.asarray` calls for the rows."""
+        """Function that `np.asarray` calls for the rows."""
 
 
 class Rows:

@@ -1,4 +1,4 @@
-"""Lay results out with a row for every encoder and a column for every number that is compared; say it in many formats.
+"""Leaderboards: a row for every encoder, a column for every metric, in several formats.
 
 Columns are named `task/data set/metric`; what is not the default follows in brackets. A protocol, or a data set of
 another version, is a column of its own. `SCHEMA` changes whenever a name or a meaning does:
@@ -36,7 +36,7 @@ MISSING = "-"
 
 @dataclass(frozen=True)
 class About:
-    """What a table says of an encoder besides its numbers; empty where it is not known."""
+    """Description of an encoder in a table; empty where it is not known."""
 
     parameters: int | None = None
     license: str = ""
@@ -46,14 +46,14 @@ class About:
 
 @dataclass(frozen=True)
 class Row:
-    """An encoder.
+    """Row of an encoder.
 
     Attributes
     ----------
     cells
         Its results, by column.
     speed
-        Times real time, where its records say it.
+        Speed of extraction as a multiple of real time, where its records hold it.
     standing
         Win rate and rank; None where there is no other encoder.
     n_tasks
@@ -124,7 +124,10 @@ def choose(
     metrics: Collection[str] = (),
     protocols: Collection[str] = (),
 ) -> list[Result]:
-    """Keep the newest results of what is named; nothing named keeps all (of metrics, the headlines and all means)."""
+    """Return the newest results of the named tasks, data sets, metrics and protocols; an empty collection keeps all.
+
+    Without names of metrics, results of single labels are left out.
+    """
     return [
         result
         for result in latest(results)
@@ -147,7 +150,7 @@ def lay_out(
     Parameters
     ----------
     results
-        As `choose` gives them.
+        Results as returned by `choose`.
     about
         What is known of encoders besides their results.
     scores
@@ -208,7 +211,7 @@ def _speed(results: Iterable[Result]) -> float | None:
 
 
 def published() -> list[dict[str, str]]:
-    """Read what others have published, with source and protocol; it is never part of a rank."""
+    """Read results published by others, with source and protocol; they are never part of a rank."""
     text = (files("mirbench.results") / "published_results.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(io.StringIO(text)))
 
@@ -244,7 +247,7 @@ def as_csv(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
 
 
 def as_json_text(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
-    """Write everything, records too, without the curves of validation."""
+    """Write the table with its records, without the curves of validation."""
     rows = []
     for row in table.rows:
         cells = {}
@@ -266,8 +269,11 @@ def as_markdown(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
     heads = [*(title for title, _ in left), *map(_short(table), table.columns), *(title for title, _ in right)]
     lines = [f"| {' | '.join(map(markdown_cell, heads))} |", "|---" * len(heads) + "|"]
     for row in table.rows:
-        cells = [*(markdown_cell(say(row)) for _, say in left), *(cell(row, column) for column in table.columns)]
-        lines.append(f"| {' | '.join([*cells, *(say(row) for _, say in right)])} |")
+        cells = [
+            *(markdown_cell(text_of(row)) for _, text_of in left),
+            *(cell(row, column) for column in table.columns),
+        ]
+        lines.append(f"| {' | '.join([*cells, *(text_of(row) for _, text_of in right)])} |")
     if others:
         lines += ["", "Published by others, by protocols of their own:", ""]
         lines += ["| encoder | task | data | metric | value | protocol | source |", "|---" * 7 + "|"]
@@ -293,8 +299,8 @@ def as_latex(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
         "\\midrule",
     ]
     for row in table.rows:
-        cells = [*(latex_text(say(row)) for _, say in left), *(cell(row, column) for column in table.columns)]
-        lines.append(" & ".join([*cells, *(say(row) for _, say in right)]) + r" \\")
+        cells = [*(latex_text(text_of(row)) for _, text_of in left), *(cell(row, column) for column in table.columns)]
+        lines.append(" & ".join([*cells, *(text_of(row) for _, text_of in right)]) + r" \\")
     lines += ["\\bottomrule", "\\end{tabular}"]
     if others:
         lines += ["", "% Published by others, by protocols of their own", "\\begin{tabular}{lllrl}", "\\toprule"]
@@ -306,7 +312,7 @@ def as_latex(table: Table, others: Sequence[Mapping[str, str]] = ()) -> str:
 
 
 def _sides(table: Table) -> "tuple[list[Column], list[Column]]":
-    """Name the columns before and after the numbers; those that are empty are left out."""
+    """Return the columns before and after the values; those that are empty are left out."""
     left: list[Column] = [
         ("encoder", lambda row: row.encoder),
         ("parameters", lambda row: _count(row.about.parameters)),

@@ -71,7 +71,7 @@ def marks_of(result: Result) -> list[str]:
 
 
 def spread_of(result: Result) -> str:
-    """Return how a value is spread over the folds of a cross-validation, as text; empty where there is one split.
+    """Return the spread of a value over the folds of a cross-validation, as text; empty where there is one split.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a task can show: room between floor and ceiling, and how far its test split tells encoders apart.
+"""Validity of a task: room between floor and ceiling, and discrimination of encoders by its test split.
 
 What follows from the data set alone (`Facts`: clips, bounds, chance, baselines) is computed by
 `mirbench.runs.validity`; what follows from records (ceilings at frame rates, untrained floor, spread, pairs) is
@@ -29,7 +29,7 @@ CALIBRATION = "tests/statistics/test_calibration.py"
 
 @dataclass(frozen=True)
 class Facts:
-    """What follows from a task and its data set, without any encoder.
+    """Facts about a task and its data set that need no encoder.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Pairs:
-    """How many pairs of encoders the test split tells apart.
+    """Share of the pairs of encoders that the test split tells apart.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Validity:
-    """What a task can show.
+    """Validity of a task.
 
     Attributes
     ----------

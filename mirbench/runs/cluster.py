@@ -80,7 +80,7 @@ class JobTicket(Ticket):
     quiet: bool = True
 
     def job(self) -> Job:
-        """Look the job up."""
+        """Return the job that the ticket names."""
         plugins = _kept(("plugins", self.plugins), lambda: Plugins(self.plugins))
         datasets = () if self.csv else (self.data,)
         return _kept(

@@ -54,7 +54,7 @@ class Work:
 
 
 def fittings_of(settings: Settings) -> list[Fitting]:
-    """Return how probes are fitted, for each share of the training clips."""
+    """Return the settings of probes for each share of the training clips."""
     return [
         Fitting(
             PROTOCOLS[settings.protocol],
@@ -118,7 +118,7 @@ def _evaluate_sound(work: Work, fitting: Fitting) -> Evaluation:
 
 
 def described(encoder: Encoder, regions: Sequence[Region]) -> dict[str, Any]:
-    """Return how far features of another precision are from those of the encoder as it is; empty for full precision."""
+    """Return the error of features of another precision, relative to full precision; empty for full precision."""
     if not isinstance(encoder, Variant):
         return {}
     some = regions[:: max(1, len(regions) // N_COMPARED)][:N_COMPARED]

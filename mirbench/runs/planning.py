@@ -24,7 +24,7 @@ def make_plan(
     datasets: Sequence[str] = (),
     csv: Path | None = None,
 ) -> Plan:
-    """Look everything up and pair it.
+    """Return the plan of all encoders, tasks and data sets of the given names.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def _with_weights(encoders: Catalog[EncoderSpec], absent: dict[str, str]) -> lis
 
 
 def _present(plugins: Plugins, task: TaskSpec, settings: Settings, absent: dict[str, str]) -> list[DatasetSpec]:
-    """Find the data sets that are here, or that can be made here; note the others."""
+    """Return the data sets that are available, or that can be generated; note the others."""
     found = []
     for spec in plugins.datasets.specs():
         if task.name not in spec.tasks:

@@ -54,7 +54,7 @@ class LostError(MirbenchError):
 
 
 class Executor(ABC):
-    """Where the pieces of a run are done.
+    """Executor of the pieces of a run.
 
     Attributes
     ----------
@@ -244,7 +244,7 @@ class Orchestration:
 
 @dataclass
 class _State:
-    """How far an encoder has come."""
+    """Progress of an encoder."""
 
     jobs: Sequence[Job]
     wanted: Mapping[Region, frozenset[str]] = field(default_factory=dict)

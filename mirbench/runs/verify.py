@@ -59,7 +59,7 @@ class _NotVerifiableError(Exception):
 
 @dataclass(frozen=True)
 class _Place:
-    """Where tasks, data sets and predictions are looked up; see `verify`."""
+    """Sources of tasks, data sets and predictions; see `verify`."""
 
     folder: Path
     plugins: Plugins

@@ -1,4 +1,4 @@
-"""A transformer that has never been trained: what an architecture alone hears."""
+"""A transformer that has never been trained: the representation of an architecture alone."""
 
 import torch
 from jaxtyping import Float32

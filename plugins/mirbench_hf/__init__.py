@@ -16,7 +16,7 @@ def load(device: str) -> "Encoder":
 
 
 def missing() -> str:
-    """Return how to name one."""
+    """Return the message for a name without a model."""
     return "name a model: --encoder hf:ORG/NAME or hf:FOLDER"
 
 

@@ -1,4 +1,4 @@
-"""Models of transformers that hear something else than the waveform, or have no hidden states."""
+"""Models of transformers whose input is not the waveform, or that have no hidden states."""
 
 from abc import abstractmethod
 from typing import Any
@@ -29,14 +29,14 @@ class SpectrogramEncoder(WindowedEncoder):
         self.n_parameters = sum(parameter.numel() for parameter in network.parameters())
 
     @abstractmethod
-    def heard(self, inputs: Float[torch.Tensor, "batch ..."]) -> WindowFeatures:
+    def run(self, inputs: Float[torch.Tensor, "batch ..."]) -> WindowFeatures:
         """Run the network on what the extractor made."""
 
     def encode_windows(self, windows: Float32[torch.Tensor, "batch samples"]) -> WindowFeatures:
         """Extract, and run the network."""
         extracted = self.extractor(list(windows.cpu().numpy()), sampling_rate=self.sample_rate, return_tensors="pt")
         [inputs] = [value for name, value in extracted.items() if name.startswith("input_")]
-        return self.heard(inputs.to(self.device, torch.float32))
+        return self.run(inputs.to(self.device, torch.float32))
 
 
 class AstEncoder(SpectrogramEncoder):
@@ -56,7 +56,7 @@ class AstEncoder(SpectrogramEncoder):
         self.hop_length = config.time_stride * mel_hop
         self.offset = (config.patch_size - 1) / 2 * mel_hop + mel_window / 2
 
-    def heard(self, inputs: Float[torch.Tensor, "batch time mel"]) -> WindowFeatures:
+    def run(self, inputs: Float[torch.Tensor, "batch time mel"]) -> WindowFeatures:
         """Run the network."""
         layers = torch.stack(self.network(inputs, output_hidden_states=True).hidden_states, dim=1)
         patches = layers[:, :, 2:].unflatten(2, (self.n_rows, self.n_frames))
@@ -80,7 +80,7 @@ class ClapEncoder(SpectrogramEncoder):
         self.hop_length = self.window_length // self.n_frames
         self.offset = self.hop_length / 2
 
-    def heard(self, inputs: Float[torch.Tensor, "batch 1 time mel"]) -> WindowFeatures:
+    def run(self, inputs: Float[torch.Tensor, "batch 1 time mel"]) -> WindowFeatures:
         """Run the network."""
         output = self.network(inputs)
         frames = output.last_hidden_state.mean(dim=2).transpose(1, 2)
@@ -97,7 +97,7 @@ class WhisperEncoder(SpectrogramEncoder):
         self.window_length = self.n_frames * self.hop_length
         self.offset = 0.0
 
-    def heard(self, inputs: Float[torch.Tensor, "batch mel time"]) -> WindowFeatures:
+    def run(self, inputs: Float[torch.Tensor, "batch mel time"]) -> WindowFeatures:
         """Run the network."""
         return WindowFeatures(frames=torch.stack(self.network(inputs, output_hidden_states=True).hidden_states, dim=1))
 

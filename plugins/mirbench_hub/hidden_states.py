@@ -16,7 +16,7 @@ VARIANCE_FLOOR = 1e-7  # of Wav2Vec2FeatureExtractor
 
 
 class HiddenStatesEncoder(WindowedEncoder):
-    """What goes into the first block and what comes out of each: one layer more than there are blocks.
+    """Input of the first block and output of each block: one layer more than there are blocks.
 
     Windows do not overlap and are all of one length; a clip shorter than a window is encoded at its own length, alone,
     so that nothing is padded. (Networks of the "group" kind normalise over time: padding would change every frame.)

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Source:
-    """Where a model is; that transformers is there has been checked (`require_transformers`).
+    """Location of a model; `require_transformers` has been called before.
 
     Attributes
     ----------

@@ -1,14 +1,14 @@
-"""How MT2 is trained: the sum of STONE's task for one class token and ViT-1D's for the other.
+"""Training of MT2: the sum of STONE's task for one class token and ViT-1D's for the other.
 
 Which segment plays which role, and the schedule, are not published. Here two segments of a track, A and B, make three
 views, as in STONE: A, A transposed, B; the contrastive pair is A and B.
 
 The mel branch cannot be transposed by cropping. Beside the mel frames of the same segment, the crop of the constant-Q
-branch can be read off the difference between the two, and the equivariant task is solved without hearing any tonality:
+branch can be read off the difference between the two, and the equivariant task is solved without any tonality:
 so trained for 800 steps, the loss fell to 0.33, below the 0.58 of a network without mel branch, while a linear probe
-found much less of the key in the equivariant token (cross-entropy on validation 1.00 against 0.24). Therefore the mel
-frames of a view are another track's here, the same one for A and for B. That alone did not make the token hear keys
-(training/README.md, "What they did not learn").
+read much less of the key from the equivariant token (cross-entropy on validation 1.00 against 0.24). Therefore the mel
+frames of a view are another track's here, the same one for A and for B. That alone did not make the token represent
+keys (training/README.md, "What they did not learn").
 """
 
 from collections.abc import Mapping

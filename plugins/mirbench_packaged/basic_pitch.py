@@ -16,7 +16,7 @@ N_FRAMES, HOP_LENGTH, OVERLAP = 172, 256, 30  # of a window, and of two neighbou
 
 
 class BasicPitch(WindowedEncoder):
-    """What its three heads say of contours, notes and onsets; averaged over pairs of frames, 43 a second.
+    """Activations of its three heads (contours, notes, onsets), averaged over pairs of frames, 43 a second.
 
     Where windows overlap, they are averaged; the published code takes the first half from one and the second from the
     other.

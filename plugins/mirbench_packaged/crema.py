@@ -43,9 +43,9 @@ class Gru(nn.Module):
         """Run forward in time."""
         state, states = torch.zeros(N_STATES, device=values.device), []
         of_gates, of_new = self.recurrent[:, : 2 * N_STATES], self.recurrent[:, 2 * N_STATES :]
-        for heard in values @ self.kernel + self.bias:
-            update, reset = _hard_sigmoid(heard[: 2 * N_STATES] + state @ of_gates).chunk(2)
-            new = torch.tanh(heard[2 * N_STATES :] + (reset * state) @ of_new)
+        for weighted in values @ self.kernel + self.bias:
+            update, reset = _hard_sigmoid(weighted[: 2 * N_STATES] + state @ of_gates).chunk(2)
+            new = torch.tanh(weighted[2 * N_STATES :] + (reset * state) @ of_new)
             state = update * state + (1 - update) * new
             states.append(state)
         return torch.stack(states)
@@ -105,8 +105,8 @@ class CremaEncoder(Encoder):
         """Turn one clip into features; a clip below 3 s is followed by silence, of which no frames are kept."""
         n_frames = max(1, len(audio) // HOP_LENGTH)
         with torch.inference_mode():
-            heard = torch.from_numpy(spectrogram(audio)).to(self.device)
-            frames = self.network(heard)[:n_frames].cpu().numpy()
+            levels = torch.from_numpy(spectrogram(audio)).to(self.device)
+            frames = self.network(levels)[:n_frames].cpu().numpy()
         return Features(frames[None], times=np.arange(len(frames)) * HOP_LENGTH / SAMPLE_RATE)
 
 

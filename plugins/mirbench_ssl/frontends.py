@@ -1,4 +1,4 @@
-"""What the networks of this school hear: levels in decibels of a constant-Q and of a mel spectrogram.
+"""Input of the networks of this school: levels in decibels of a constant-Q and of a mel spectrogram.
 
 Levels are computed once for a whole track and cut into segments later: but for the frames at a segment's ends, this is
 the same as computing them segment by segment.
@@ -62,7 +62,7 @@ class VqtLevels(torch.nn.Module):
 
 
 class FrontEnd:
-    """All that a family of models hears, as one array of levels a track.
+    """Front end of a family of models: one array of levels a track.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def magnitude(spectrogram: Float[torch.Tensor, "batch bin time"]) -> Float[torch
 def crop(
     spectrogram: Float[torch.Tensor, "*batch bin time"], start: int = 0, n_bins: int = 84
 ) -> Float[torch.Tensor, "*batch kept time"]:
-    """Keep `n_bins` from `start`: a start higher by k moves what is heard k semitones down."""
+    """Keep `n_bins` from `start`: a start higher by k moves the sound k semitones down."""
     if not 0 <= start <= spectrogram.shape[-2] - n_bins:
         raise ValueError(f"{n_bins} bins from {start} on, of {spectrogram.shape[-2]}")
     return spectrogram[..., start : start + n_bins, :]

@@ -160,15 +160,15 @@ def pseudo_mode(signatures: Profile, chroma: Profile, relative: Literal[-3, 3] =
 
 
 def turned_by(signatures: Profile, chroma: Profile) -> Scalar:
-    """Return how far the profiles' circle of fifths is turned against the sound's: 0 to 2, one minus a cosine.
+    """Return one minus the cosine of the angle between the profiles' circle of fifths and that of the sounds, 0 to 2.
 
     Ours; it says which class is which pitch class, which the equivariant task leaves open. At the frequency 7, the
     phase of a profile is its place on the circle of fifths, and that of a chroma the middle of the scale that sounds,
     which lies two fifths above its major tonic (C major reaches from F to B; its middle is D). Only the phase of the
     mean over the batch counts: what single sounds are is left open.
     """
-    heard = _at(chroma, FIFTHS)
-    mean = (_at(signatures, FIFTHS) * heard.conj() / heard.abs().clamp(min=SMALLEST)).mean()
+    sounding = _at(chroma, FIFTHS)
+    mean = (_at(signatures, FIFTHS) * sounding.conj() / sounding.abs().clamp(min=SMALLEST)).mean()
     middle = torch.tensor(2 * math.pi * FIFTHS * 2 / 12)  # of a scale: two semitones, too, above the tonic
     expected = torch.complex(middle.cos(), middle.sin()).to(mean.device)
     return 1 - (mean * expected.conj()).real / (mean.abs() + STEADY)

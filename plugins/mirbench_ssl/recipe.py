@@ -1,4 +1,4 @@
-"""What a model's training is made of."""
+"""Parts of the training of a model."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,7 @@ class Objective(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """Device of the network."""
         return next(self.parameters()).device
 
     def forward(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
@@ -89,7 +89,7 @@ def one_pool(tracks: Sequence[Track]) -> list[Sequence[Track]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a model is trained.
+    """Recipe of the training of a model.
 
     Attributes
     ----------

@@ -46,7 +46,7 @@ class Batch:
     names: tuple[str, ...]
 
     def part(self, rank: int, n_ranks: int) -> "Batch":
-        """Take one process's share."""
+        """Return the share of one process."""
         share = slice(rank, None, n_ranks)
         return Batch(
             self.first[share],

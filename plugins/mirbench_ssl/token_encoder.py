@@ -48,13 +48,13 @@ class TokenEncoder(WindowedEncoder):
 
     def encode_windows(self, windows: Float32[torch.Tensor, "batch samples"]) -> WindowFeatures:
         """Run the network."""
-        layers = torch.stack(self.transformer.layers(self.heard(windows)), dim=1)
+        layers = torch.stack(self.transformer.layers(self.tokens_of(windows)), dim=1)
         return WindowFeatures(
             frames=layers[:, :, len(self.tokens) :],
             tokens={name: layers[:, :, place] for place, name in enumerate(self.tokens)},
         )
 
-    def heard(self, windows: Float32[torch.Tensor, "batch samples"]) -> Float[torch.Tensor, "batch token dim"]:
+    def tokens_of(self, windows: Float32[torch.Tensor, "batch samples"]) -> Float[torch.Tensor, "batch token dim"]:
         """Normalise windows, and make the transformer's input."""
         return self.embedded(windows / windows.abs().amax(dim=1, keepdim=True).clamp(min=FLOOR))
 
@@ -70,7 +70,7 @@ class TokenEncoder(WindowedEncoder):
 
 
 class Attention(WindowedEncoder):
-    """How much attention each frame receives, in every block and head."""
+    """Attention that each frame receives, in every block and head."""
 
     def __init__(self, encoder: TokenEncoder) -> None:
         for name in ("sample_rate", "window_length", "hop_length", "n_frames", "overlap", "offset", "device"):
@@ -80,7 +80,7 @@ class Attention(WindowedEncoder):
 
     def encode_windows(self, windows: Float32[torch.Tensor, "batch samples"]) -> WindowFeatures:
         """Run the network."""
-        received = self._encoder.transformer.attention(self._encoder.heard(windows))
+        received = self._encoder.transformer.attention(self._encoder.tokens_of(windows))
         return WindowFeatures(frames=received[..., len(self._encoder.tokens) :].transpose(2, 3))
 
 

@@ -268,7 +268,7 @@ class _Run:
         )
 
     def _identity(self) -> dict[str, Any]:
-        """What must be the same for a training to go on."""
+        """Return what must be equal for a training to be continued."""
         return {
             "model": self.request.model,
             "options": dict(self.options),

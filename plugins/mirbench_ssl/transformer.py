@@ -80,7 +80,7 @@ class Block(nn.Module):
     def attention(
         self, tokens: Float[torch.Tensor, "batch token dim"]
     ) -> tuple[Float[torch.Tensor, "batch head token token"], Float[torch.Tensor, "batch head token part"]]:
-        """Compute who attends to whom (rows add up to 1), and what there is to be heard."""
+        """Compute attention (rows add up to 1) and values."""
         query, key, value = self.qkv(self.norm_1(tokens)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return (query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5).softmax(dim=-1), value
 

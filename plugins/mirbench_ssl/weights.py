@@ -25,7 +25,7 @@ FIELDS: Mapping[str, type] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What the weights are.
+    """Header of a file of weights.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Header:
     calibration: Mapping[str, Any] = field(default_factory=dict)
 
     def about(self) -> dict[str, str]:
-        """Say it in lines, for `mirbench info`."""
+        """Return the header as titles and texts, for `mirbench info`."""
         data, training = self.data, self.training
         said = {"weights": f"{self.model}, {self.license}"}
         if self.steps:

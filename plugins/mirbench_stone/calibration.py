@@ -1,6 +1,6 @@
 """Which class is which key: a self-supervised network does not say, one reference chord does.
 
-STONE's authors play a C major recording; here a triad is synthesised. It is heard at twelve crops of its spectrogram,
+STONE's authors play a C major recording; here a triad is synthesised. It is encoded at twelve crops of its spectrogram,
 twelve transpositions, whose answers, moved back, are averaged. Each mode has a reference and an offset of its own: in
 the published S-KEY, C major sits beside D minor. Which twelve of 24 classes are major differs, too: the first in S-KEY,
 the last in the published Semi-TONE.
@@ -50,8 +50,9 @@ def calibrate(network: nn.Module) -> dict[str, int]:
 def measured_calibration(network: nn.Module) -> dict[str, int] | None:
     """Find the class of C major and of C minor among 24 classes of which nothing is known.
 
-    The triad and a cadence of each mode are heard at twelve transpositions. They are believed only if all 24 answers of
-    a mode, moved back, are one class, each with a probability of 0.5 or more, and the modes have twelve classes each.
+    The triad and a cadence of each mode are encoded at twelve transpositions. They are accepted only if all 24
+    outputs for a mode, moved back, are one class, each with a probability of 0.5 or more, and the modes have twelve
+    classes each.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How STONE, S-KEY and Semi-TONE are trained.
+"""Training of STONE, S-KEY and Semi-TONE.
 
 Optimiser and schedule: AdamW, 1e-3, as published; the papers write of a cosine with warm-up, the released checkpoints
 show a horizon of 999 epochs of which 50 to 253 were run, so that the rate hardly fell. Here it falls to its end.
@@ -109,7 +109,7 @@ class SkeyObjective(ChromaObjective):
         self.weights = SKEY_WEIGHTS[options["weights"]]
         self.anchor = number(options, "anchor")
         self.relative: Literal[-3, 3] = -3 if options["relative"] == "-3" else 3
-        self.hears_decibels = options["chroma"] == "decibels"
+        self.takes_decibels = options["chroma"] == "decibels"
 
     def forward(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
         """Compute the four terms and their weighted sum."""
@@ -120,7 +120,7 @@ class SkeyObjective(ChromaObjective):
         cpsd = self.equivariance((first, moved, second), batch.shift, pairing)
         magnitudes = [_chroma(magnitude(view)).to(self.device) for view in (views[0], views[2])]
         anchor = turned_by(torch.cat([first, second]), torch.cat(magnitudes))
-        chroma = [_chroma(view).to(self.device) for view in (views[0], views[2])] if self.hears_decibels else magnitudes
+        chroma = [_chroma(view).to(self.device) for view in (views[0], views[2])] if self.takes_decibels else magnitudes
         target = pseudo_mode((first + second) / 2, (chroma[0] + chroma[1]) / 2, self.relative)
         modes = [major(profile) for profile in profiles]
         mode = torch.stack([mode_entropy(target, estimate) for estimate in modes]).sum()

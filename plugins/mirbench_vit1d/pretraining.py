@@ -1,4 +1,4 @@
-"""How ViT-1D is trained, and its ablation on the equivariant task alone.
+"""Training of ViT-1D, and of its ablation on the equivariant task alone.
 
 The schedule is that of `mirbench_ssl.recipe.TRANSFORMER_SCHEDULE`.
 """

@@ -72,7 +72,7 @@ class AnuranTask(VectorTask):
         )
 
     def with_labels_of(self, dataset: Dataset) -> "AnuranTask":
-        """Take species and groups of a data set."""
+        """Return the task with species and groups of a data set."""
         return AnuranTask(dataset.labels, dataset.label_groups or _by_frequency(dataset))
 
     def tuned(self, examples: Sequence[Prediction]) -> "AnuranTask":

@@ -1,4 +1,4 @@
-"""What sounds besides frogs: recorder, wind, stream, rain, insects, and now and then a bird.
+"""Background of frogs: recorder, wind, stream, rain, insects, and occasionally a bird.
 
 Levels are root mean squares in dB against full scale. All of it is stylised: bands and rates are of the usual order
 (crickets and katydids 3 to 8 kHz with some tens of pulses a second, cicadas a continuous band, wind below 500 Hz), none
@@ -41,7 +41,7 @@ class Cicada:
 
 @dataclass(frozen=True)
 class Ambience:
-    """What is heard during a recording; None where it is not there.
+    """Background sounds of a recording; None for those that are absent.
 
     Attributes
     ----------

@@ -82,7 +82,7 @@ class Voice:
 
     @property
     def call_seconds(self) -> float:
-        """How long a call is."""
+        """Length of a call in seconds."""
         return self.note_seconds + ((self.n_notes - 1) / self.note_rate if self.n_notes > 1 else 0.0)
 
 

@@ -73,7 +73,7 @@ N_HARMONICS = 10
 
 @dataclass(frozen=True)
 class AlarmMaker:
-    """How one manufacturer's devices sound.
+    """Sound of the devices of one manufacturer.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What sounds in the room without a label: ventilation, oxygen flow, heart beats of a monitor, typing, plastic.
+"""Unlabelled sounds of the room: ventilation, oxygen flow, heart beats of a monitor, typing, plastic.
 
 =========================== ================================ ==========================================================
 quantity                    value                            source

@@ -1,4 +1,4 @@
-"""What sounds when, in which room: the whole data set as a pure function of one seed.
+"""Plan of all clips, sounds and rooms: the whole data set as a pure function of one seed.
 
 40 rooms of 15 clips, 24 rooms to train on, 6 to validate, 10 to test; a room's devices, floor, noise and reverberation
 are its own. The small size is the first 2 clips of rooms to train on, and the first 3 of the others.

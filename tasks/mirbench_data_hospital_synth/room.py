@@ -35,7 +35,7 @@ Bands = Float64[np.ndarray, "octave"]
 
 @dataclass(frozen=True)
 class Position:
-    """Where something stands.
+    """Position in a room.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What all sounds are made of: noise in bands, ringing modes, trains of impulses."""
+"""Elements of all sounds: noise in bands, ringing modes, trains of impulses."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol

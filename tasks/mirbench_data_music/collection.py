@@ -1,4 +1,4 @@
-"""What all sets share: recordings, their splits, and what is said about files that are not there."""
+"""Shared parts of the data sets: recordings, their splits, and errors about missing files."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".au", ".m4a")
 
 @dataclass(frozen=True)
 class Place:
-    """Where the files of a source lie, and which data set they are wanted for (to name it in errors)."""
+    """Folder of the files of a source, and name of the data set that needs them (for errors)."""
 
     name: str
     folder: Path

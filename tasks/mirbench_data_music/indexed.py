@@ -33,7 +33,7 @@ DAMAGED = (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error) 
 
 @dataclass(frozen=True)
 class Annotation:
-    """Where mirdata keeps the references of a task.
+    """Location of the references of a task in mirdata.
 
     Attributes
     ----------
@@ -159,7 +159,7 @@ class Indexed:
             ) from error
 
     def _published(self, place: Place) -> Any:
-        """Look up what mirdata knows of the index.
+        """Return mirdata's entry of the index.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What happens between the instruments and the file: a room, an equaliser, saturation, noise, a limited band.
+"""Effects between the instruments and the file: a room, an equaliser, saturation, noise, a limited band.
 
 All parameters are drawn for each clip; no two clips share a room. The ranges are those of recordings that people keep:
 reverberation times from a dry studio to a hall, signal-to-noise ratios from an old cassette upwards.

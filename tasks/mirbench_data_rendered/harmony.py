@@ -73,7 +73,7 @@ class Chord:
 
 
 def durations_in(notes: Float64[np.ndarray, "note 4"], start: float, end: float) -> Float64[np.ndarray, "12"]:
-    """Return how long each pitch class sounds between two times, in quarter notes, added over notes."""
+    """Return the duration of each pitch class between two times, in quarter notes, added over notes."""
     overlap = np.minimum(notes[:, 0] + notes[:, 1], end) - np.maximum(notes[:, 0], start)
     return np.bincount(notes[:, 2].astype(int) % 12, weights=np.maximum(0, overlap), minlength=12)
 

@@ -71,7 +71,7 @@ TEST_PROGRAMS = {
 
 @dataclass(frozen=True)
 class Sound:
-    """What plays one part of a clip.
+    """Sound that plays one part of a clip.
 
     Attributes
     ----------

@@ -66,7 +66,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Event:
-    """What sounds from when to when, in seconds of its sensor file."""
+    """A sound event, in seconds of its sensor file."""
 
     onset: float
     offset: float

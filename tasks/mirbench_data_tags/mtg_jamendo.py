@@ -103,7 +103,7 @@ def _prepare_audio(folder: Path) -> None:
 
 
 def find_suffix(folder: Path) -> str:
-    """Say in which quality the audio is there; low where there is none."""
+    """Return the suffix of the audio files: full quality if any file has it, else low."""
     return FULL if any(not path.name.endswith(LOW) for path in (folder / "audio").glob("*/*.mp3")) else LOW
 
 

@@ -1,4 +1,4 @@
-"""What the data sets share: clips with tags, and tables."""
+"""Shared parts of the data sets: clips with tags, and tables."""
 
 import csv
 from collections.abc import Collection, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""How well are events found? Counts by sed_eval, per clip; see the task's docstring."""
+"""Metrics of detected events: counts by sed_eval, per clip; see the docstring of the task."""
 
 import warnings
 from collections.abc import Sequence

@@ -48,7 +48,7 @@ THRESHOLDS = np.round(np.arange(0.05, 1, 0.05), 2)
 
 @dataclass(frozen=True)
 class Rule:
-    """How the probabilities of one label become events: a median filter of so many seconds, and a threshold."""
+    """Decoder of the probabilities of one label into events: a median filter of so many seconds, and a threshold."""
 
     seconds: float = 0.25
     threshold: float = 0.5
@@ -72,7 +72,7 @@ class HospitalTask(Task):
         return _read_events(folder / text).labels
 
     def with_labels_of(self, dataset: Dataset) -> "HospitalTask":
-        """Take the vocabulary of a data set."""
+        """Return the task with the vocabulary of a data set."""
         return HospitalTask(dataset.labels)
 
     def read_reference(self, text: str, folder: Path) -> LabelledIntervals:

@@ -47,6 +47,6 @@ class TaggingTask(VectorTask):
         )
 
     def with_labels_of(self, dataset: Dataset) -> "TaggingTask":
-        """Take the vocabulary of a data set, and see whether each of its clips has one tag."""
+        """Return the task with the vocabulary of a data set; it has `accuracy` if each clip has one tag."""
         n_tags = {int(clip.reference.sum()) for split in SPLITS for clip in dataset.clips(split)}
         return TaggingTask(dataset.labels, has_one_each=n_tags == {1})
