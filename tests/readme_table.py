@@ -18,11 +18,17 @@ SHOWN = (
     "vit1d",
     "vit1d-equivariant",
     "mt2",
+    "mt2@random",
     "basic-pitch",
     "musicnn-mtt",
 )
 TASKS = ("key", "chord", "beat", "tagging", "anuran", "hospital")
-NAMES = {"f_measure": "F-measure", "macro_roc_auc": "macro ROC-AUC", "macro_f1": "macro F1", "segment_f1": "segment F1"}
+NAMES = {
+    "f_measure": "F-measure",
+    "macro_roc_auc": "macro ROC-AUC",
+    "macro_average_precision": "macro AP",
+    "segment_f1": "segment F1",
+}
 
 
 def table() -> str:
@@ -33,11 +39,11 @@ def table() -> str:
         if result.is_headline and is_standard(result) and result.encoder in SHOWN and result.task in TASKS
     ]
     cells = {(result.encoder, result.task): result for result in results}
-    best = {task: max(cells[encoder, task].rank_value for encoder in SHOWN) for task in TASKS}
-    order = [
-        row.encoder
-        for row in lay_out(results, {}, read_scores(ROOT / "results" / "scores", results), only_headlines=True).rows
-    ]
+    shown = [encoder for encoder in SHOWN if all((encoder, task) in cells for task in TASKS)]
+    best = {task: max(cells[encoder, task].rank_value for encoder in shown) for task in TASKS}
+    results = [result for result in results if result.encoder in shown]
+    scores = read_scores(ROOT / "results" / "scores", results)
+    order = [row.encoder for row in lay_out(results, {}, scores, only_headlines=True).rows]
     metrics = {result.task: NAMES.get(result.metric, result.metric.replace("_", " ")) for result in results}
     heads = [f"{task}: {metrics[task]}" for task in TASKS]
     rows = [[f"`{encoder}`", *(_shown(cells[encoder, task], best[task]) for task in TASKS)] for encoder in order]
@@ -45,7 +51,10 @@ def table() -> str:
 
 
 def _shown(result: Result, best: float) -> str:
-    return f"**{result.value:.3f}**" if result.rank_value == best else f"{result.value:.3f}"
+    """Return the value, with the layer in brackets, and the readout where there are several."""
+    value = f"**{result.value:.3f}**" if result.rank_value == best else f"{result.value:.3f}"
+    readout = "" if result.readout.startswith("frames") else f"{result.readout}, "
+    return f"{value} ({readout}{result.layer})"
 
 
 if __name__ == "__main__":

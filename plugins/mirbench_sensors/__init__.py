@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from mirbench import EncoderSpec, SensorSpec, hookimpl
 
 if TYPE_CHECKING:
+    import click
+
     from mirbench import Encoder, Sensor
 
 TAILLEUR = (
@@ -62,6 +64,14 @@ def mirbench_sensors() -> Iterator[SensorSpec]:
     )
     yield SensorSpec(name="8khz", load=load_narrow, description="a sample rate of 8 kHz")
     yield SensorSpec(name="telephone", load=load_telephone, description="300 to 3,400 Hz, 8 bits by the mu-law")
+
+
+@hookimpl
+def mirbench_commands() -> "Iterator[click.Command]":
+    """Offer `mirbench intelligibility`."""
+    from mirbench_sensors.command import intelligibility_command
+
+    yield intelligibility_command
 
 
 @hookimpl

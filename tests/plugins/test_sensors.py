@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from scipy.signal import welch
 
 from mirbench.encoders.references import find_reference
@@ -135,3 +136,40 @@ def test_a_run_with_sensors_has_a_row_for_each(recordings, mirbench, tmp_path):
     _, table, _ = mirbench("leaderboard", "--out", tmp_path, "--format", "csv")
     text = "".join(path.read_text() for path in tmp_path.glob("*.csv")) + table
     assert "chroma~8khz" in text
+
+
+def write_syllables(path: Path, seed: int) -> None:
+    """Vowels of changing pitch and formants, a few each second."""
+    random, time = np.random.default_rng(seed), np.arange(16000 // 5) / 16000
+    syllables = []
+    for _ in range(20):
+        pitch, formants = random.uniform(90, 180), random.uniform((300, 900), (800, 2400))
+        tones = [
+            np.sin(2 * np.pi * pitch * k * time) / (1 + min(abs(pitch * k - f) for f in formants) / 100)
+            for k in range(1, 30)
+        ]
+        syllables.append(np.hanning(len(time)) * sum(tones) * random.uniform(0.3, 1))
+    speech = np.concatenate(syllables)
+    soundfile.write(path, (0.5 * speech / np.abs(speech).max()).astype(np.float32), 16000)
+
+
+def test_intelligibility_is_measured_after_each_sensor(mirbench, tmp_path):
+    pytest.importorskip("pystoi")
+    for number in range(2):
+        write_syllables(tmp_path / f"{number}.wav", number)
+    code, printed, error = mirbench("intelligibility", tmp_path)
+    assert code == 0, error
+    assert "2 recordings, 8 s" in printed
+    rows = [line.rsplit(maxsplit=2) for line in printed.splitlines()[3:]]
+    found = {name.strip(): (float(plain), float(extended)) for name, plain, extended in rows}
+    assert found["8khz"][0] > 0.9
+    assert found["8khz"][1] > found["third-octave"][1] > found["third-octave-slow"][1] - 0.05
+    assert found["stationary noise"][1] < 0.3
+
+
+def test_too_short_recordings_are_refused(mirbench, tmp_path):
+    pytest.importorskip("pystoi")
+    soundfile.write(tmp_path / "short.wav", 0.1 * NOISE[:16000], 16000)
+    code, _, error = mirbench("intelligibility", tmp_path)
+    assert code == 1
+    assert "no recording of 2 s or more in" in error
