@@ -27,6 +27,13 @@ def load_from(device: str, weights: Path | None) -> "Encoder":
     return load(device, weights)
 
 
+def missing() -> str | None:
+    """Return how to provide weights, as long as none ship."""
+    if (WEIGHTS / "mix2.safetensors").is_file():
+        return None
+    return "no weights of it ship; train it: mirbench pretrain mix2 --dataset anuran-synth, then --encoder mix2@FILE"
+
+
 def pretrain(request: "PretrainRequest") -> None:
     """Train the network."""
     from mirbench_mix2.pretraining import train
@@ -39,18 +46,17 @@ def mirbench_encoders() -> Iterator[EncoderSpec]:
     """Offer the encoder."""
     yield EncoderSpec(
         name="mix2",
-        remark="trained on the labels of anuran-synth's training split",
         load=load,
         load_from=load_from,
+        missing=missing,
         pretrain=pretrain,
         labelled_by="anuran",
-        description="Mix2: MobileNetV3-Large trained on species in mixtures of clips; by mirbench, not by its authors",
+        description="Mix2: MobileNetV3-Large trained on species in mixtures of clips; no weights ship: train it",
         n_parameters=2_971_664,
         sample_rate=16000,
         frame_rate=16000 / (32 * 256),
         n_dims=960,
         license="MIT",
-        weights_license="MIT",
         citation="Moummad, Farrugia, Serizel, Froidevaux and Lostanlen, Mixture of mixups for multi-label "
         "classification of rare anuran sounds, EUSIPCO 2024, arXiv:2403.09598",
     )

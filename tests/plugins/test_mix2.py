@@ -8,8 +8,10 @@ import pytest
 import soundfile
 import torch
 
+import mirbench_mix2
 from mirbench import Clip
 from mirbench.errors import TrainingError, WeightsError
+from mirbench.plugins import Plugins
 from mirbench.specs import PretrainRequest
 from mirbench_mix2 import load_from, pretraining
 from mirbench_mix2.encoder import load
@@ -163,3 +165,9 @@ def test_it_learns_the_labels_of_tones(tmp_path, monkeypatch):
     lines = [json.loads(line) for line in (tmp_path / "m.jsonl").read_text().splitlines()]
     assert min(line["validation"] for line in lines if "validation" in line) < 0.1
     assert pretraining.SHARES["manifold"] == 0.5
+
+
+def test_it_is_not_offered_to_all_as_long_as_no_weights_ship():
+    spec = Plugins().encoders["mix2"]
+    ships = (Path(mirbench_mix2.__file__).parent / "weights" / "mix2.safetensors").is_file()
+    assert (spec.missing() is None) == ships
