@@ -54,7 +54,7 @@ def mirbench_encoders() -> Iterator[EncoderSpec]:
         description="Mix2: MobileNetV3-Large trained on species in mixtures of clips; no weights ship: train it",
         n_parameters=2_971_664,
         sample_rate=16000,
-        frame_rate=16000 / (32 * 256),
+        frame_rate=16000 / (32 * 128),
         n_dims=960,
         license="MIT",
         citation="Moummad, Farrugia, Serizel, Froidevaux and Lostanlen, Mixture of mixups for multi-label "
