@@ -23,6 +23,7 @@ class Mix2Encoder(WindowedEncoder):
 
     sample_rate = SAMPLE_RATE
     offset = 0.0
+    tokens = ("embedding",)
 
     def __init__(self, network: MobileNet, header: Header, front_end: MelFrontEnd, device: str = "cpu") -> None:
         self.network = network.eval().to(device)
