@@ -1,5 +1,8 @@
 """Sensors: the levels that they keep, the noise that has these levels, encoders behind them."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -173,3 +176,22 @@ def test_too_short_recordings_are_refused(mirbench, tmp_path):
     code, _, error = mirbench("intelligibility", tmp_path)
     assert code == 1
     assert "no recording of 2 s or more in" in error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", [pytest.param("chroma", id="chroma"), pytest.param("musicnn-mtt", marks=pytest.mark.long, id="musicnn-mtt")]
+)
+def test_alarms_are_found_behind_the_sensor(name, home, tmp_path):
+    """The levels keep most of what `hospital` asks for; the levels themselves are the baseline of the noise."""
+    if PLUGINS.encoders[name].missing() is not None:
+        pytest.skip("its weights are in a package")
+    words = f"run --encoder {name},levels --sensor none,third-octave --task hospital --size small --out"
+    command = [sys.executable, "-m", "mirbench", *words.split(), tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [line for path in (tmp_path / "records").glob("*.jsonl") for line in path.read_text().splitlines()]
+    found = {one["encoder"]: one["value"] for one in map(json.loads, lines) if one["is_headline"]}
+    assert set(found) == {name, "levels", f"{name}~third-octave", "levels~third-octave"}
+    assert found[f"{name}~third-octave"] > 0.6 * found[name]
+    assert found["levels~third-octave"] == pytest.approx(found["levels"], abs=0.1)
