@@ -274,6 +274,20 @@ def _search(
         there[searching] = here[searching] + length[searching, None, None] * step[searching]
 
 
+def _eigenvectors(
+    gram: Float32[torch.Tensor, "dim dim"],
+) -> tuple[Float32[torch.Tensor, "dim"], Float32[torch.Tensor, "dim dim"]]:
+    """Return eigenvalues, rising, and eigenvectors; in double precision where LAPACK's single one does not converge.
+
+    It does not for some matrices with hundreds of zero rows, such as of a readout whose dimensions are mostly constant.
+    """
+    try:
+        values, vectors = torch.linalg.eigh(gram)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        values, vectors = torch.linalg.eigh(gram.double())
+    return values.float(), vectors.float()
+
+
 class _SampledHessian:
     """A sample of the rows, in the basis of its Gram matrix's eigenvectors, the largest first."""
 
@@ -287,7 +301,7 @@ class _SampledHessian:
         self.is_partial = self.n_rows < self._rows.n_rows
         self.sample, self.weights = self._rows.sample(self.n_rows)
         features = self.sample[:, :-1]
-        scales, basis = torch.linalg.eigh(features.T @ (self.weights[:, None] * features) / self.n_rows)
+        scales, basis = _eigenvectors(features.T @ (self.weights[:, None] * features) / self.n_rows)
         self.scales, self.basis = scales.flip(0).clamp(min=0), basis.flip(1).contiguous()
         self._rotated = features.new_empty(0, self.n_rows)
 

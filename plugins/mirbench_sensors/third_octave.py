@@ -11,12 +11,13 @@ of each band as evenly as the levels allow, with random phases.
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from jaxtyping import Bool, Complex128, Float32, Float64
 from scipy.signal import fftconvolve
 from scipy.signal.windows import tukey
+from threadpoolctl import ThreadpoolController
 
 SAMPLE_RATE = 32000
 N_BANDS = 29
@@ -100,6 +101,10 @@ class ThirdOctaves:
         seed
             Seed of the phases.
         """
+        with _pools().limit(limits=1):  # products are small; on a busy machine two threads were thirty times slower
+            return self._noise(levels, np.random.default_rng(list(seed)))
+
+    def _noise(self, levels: Levels, random: np.random.Generator) -> Float32[np.ndarray, "_samples"]:
         full_scale = (self.frame_length / 2) ** 2 * 2 / 10 ** (SENSITIVITY_DB / 10)
         wanted = full_scale * 10 ** (levels / 10)
         n_bins, n_bands = self.bands.sum(axis=1), np.maximum(self.bands.sum(axis=0), 1)
@@ -109,7 +114,7 @@ class ThirdOctaves:
         of_bands = powers @ self.bands.T / n_bins
         highest = np.max(np.where(self.bands > 0, of_bands[:, :, None], 0), axis=1)
         is_tonal = powers > TONAL * highest
-        phases = self._phases(is_tonal, np.random.default_rng(list(seed)))
+        phases = self._phases(is_tonal, random)
         for _ in range(N_MEASURED):
             found = full_scale * 10 ** (self.levels(self._added(np.sqrt(powers) * phases, is_tonal)) / 10)
             powers *= np.clip(self._correction(wanted, found), 1 / MAX_CORRECTION, MAX_CORRECTION)
@@ -145,6 +150,11 @@ class ThirdOctaves:
             total += frames[:, : self.hop_length]
             total[1:, : self.overlap] += frames[:-1, self.hop_length :]
         return np.asarray(total.ravel())
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 FAST = ThirdOctaves(4096, 4000)

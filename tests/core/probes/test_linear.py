@@ -322,3 +322,20 @@ def test_cross_entropy_of_equal_logits_is_the_logarithm_of_the_number_of_labels(
     assert cross_entropy(Constant(3), classes, OBJECTIVES["multiclass"]) == pytest.approx(np.log(3))
     labels = Examples(rows, np.eye(4, 3, dtype=np.float32))
     assert cross_entropy(Constant(3), labels, OBJECTIVES["multilabel"]) == pytest.approx(np.log(2))
+
+
+def test_a_gram_matrix_on_which_single_precision_fails_is_solved_in_double(monkeypatch):
+    """LAPACK's single precision does not converge for some matrices with hundreds of rows of zeros."""
+    random = np.random.default_rng(0)
+    rows, target = random.standard_normal((300, 8)).astype(np.float32), random.integers(0, 3, 300)
+    expected = LinearFit(Examples([rows], target), OBJECTIVES["multiclass"], 3).exact(0.1)
+    eigh = torch.linalg.eigh
+
+    def failing(matrix):
+        if matrix.dtype == torch.float32:
+            raise torch.linalg.LinAlgError("the algorithm failed to converge")
+        return eigh(matrix)
+
+    monkeypatch.setattr(torch.linalg, "eigh", failing)
+    found = LinearFit(Examples([rows], target), OBJECTIVES["multiclass"], 3).exact(0.1)
+    np.testing.assert_allclose(found.weight, expected.weight, atol=1e-6)
