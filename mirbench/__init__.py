@@ -1,7 +1,8 @@
 """mirbench: what do frozen audio encoders represent?
 
 The names that plugins need, and the Python API: `run`, `leaderboard`, `compare` and `encoder`, with the types that they
-return: `Results`, `Table` and `Comparison`. They are imported when first used, so that offering a plugin stays light.
+return: `Results`, `Table` and `Comparison`; and `load_encoder` and `load_sensors` by name. They are imported when first
+used, so that offering a plugin stays light.
 """
 
 from importlib import import_module
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from mirbench.evaluation.multilabel import VectorTask
     from mirbench.results.compare import Comparison
     from mirbench.results.formats import Table
-    from mirbench.runs.api import Results, compare, leaderboard, run
+    from mirbench.runs.api import Results, compare, leaderboard, load_encoder, load_sensors, run
 
 __version__ = "0.1.0"
 
@@ -69,11 +70,13 @@ __all__ = [
     "fingerprint",
     "hookimpl",
     "leaderboard",
+    "load_encoder",
+    "load_sensors",
     "run",
 ]
 
 _LATE = {
-    **dict.fromkeys(("Results", "compare", "leaderboard", "run"), "mirbench.runs.api"),
+    **dict.fromkeys(("Results", "compare", "leaderboard", "load_encoder", "load_sensors", "run"), "mirbench.runs.api"),
     "Comparison": "mirbench.results.compare",
     "Table": "mirbench.results.formats",
     "encoder": "mirbench.encoders.function",

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mirbench.domain import Dataset, Encoder, Result, Task
+from mirbench.domain import Dataset, Encoder, Result, Sensor, Task
+from mirbench.encoders.references import find_reference
 from mirbench.errors import MirbenchError
 from mirbench.files import find_home, sweep
 from mirbench.hookspecs import hookimpl
@@ -310,6 +311,35 @@ def leaderboard(
     known = about_encoders(Plugins(), {result.encoder for result in results})
     scores = read_scores(Path(out) / "scores", [result for result in results if result.is_headline])
     return lay_out(results, known, scores, only_headlines=not metrics)
+
+
+def load_encoder(name: str, device: str = "cpu", home: str | Path | None = None) -> Encoder:
+    """Return an encoder by its name.
+
+    Parameters
+    ----------
+    name
+        Name as on the command line: `NAME`, `NAME@WEIGHTS`, `hf:ORG/NAME`, or `NAME~SENSOR`.
+    device
+        "cpu" or "cuda".
+    home
+        Folder of downloaded weights; by default MIRBENCH_HOME, or the user's cache folder.
+
+    Raises
+    ------
+    UsageError
+        If there is no such encoder or sensor.
+    WeightsError
+        If weights are missing or damaged.
+    """
+    plugins = Plugins(plugin_files([]))
+    folder = find_home(None if home is None else Path(home))
+    return find_reference(plugins.encoders, name, folder, sensors=plugins.sensors).load(device)
+
+
+def load_sensors() -> dict[str, Sensor]:
+    """Return all installed sensors by their names."""
+    return {spec.name: spec.load() for spec in Plugins(plugin_files([])).sensors.specs()}
 
 
 def about_encoders(plugins: Plugins, encoders: Iterable[str]) -> dict[str, About]:

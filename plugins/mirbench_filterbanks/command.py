@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mirbench.files import find_home, write_atomically
-from mirbench.plugins import Plugins
+from mirbench.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,12 +40,10 @@ def filters_command(name: str, out: Path | None, device: str) -> None:
     the spread of that response, the values of random filters of the same shape, and the sensitivity of the features:
     their relative change over that of the input, at 40 dB. With --out, writes filters.json and filters.png.
     """
-    from mirbench.encoders.references import find_encoder
+    from mirbench import load_encoder  # torch enters here, not above
     from mirbench_filterbanks.inspection import find_bank, measured, sensitivity
 
-    plugins = Plugins()
-    home = find_home(None)
-    encoder = find_encoder(plugins.encoders, name, home, sensors=plugins.sensors).load(device)
+    encoder = load_encoder(name, device)
     bank = find_bank(encoder)
     found: dict[str, Any] = {"encoder": name, **measured(bank), "sensitivity": sensitivity(encoder)}
     width = max(map(len, SHOWN))

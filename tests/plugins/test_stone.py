@@ -424,7 +424,7 @@ def test_s_key_weighs_four_terms_and_begins_with_the_signature() -> None:
     options = {"omega": "7", "alone": "10", "sharpness": "0", "weights": "paper", "relative": "-3", "anchor": "2"}
     levels = torch.rand(4, 100, 700, generator=torch.Generator().manual_seed(0)) * 40 - 40
     crop, shift = torch.tensor([1, 9, 3, 4]), torch.tensor([1, -2, 3, 4])
-    batch = Batch(levels, levels, crop, shift, (None,) * 4, ("",) * 4)
+    batch = Batch(levels, levels, crop, shift, torch.zeros_like(shift), (None,) * 4, ("",) * 4)
     for chroma in ("magnitudes", "decibels"):
         objective = SkeyObjective({**options, "chroma": chroma}).eval()
         for step, share in ((10, 0.0), (30, 0.5), (100, 1.0)):
