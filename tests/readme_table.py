@@ -14,7 +14,6 @@ SHOWN = (
     "logmel",
     "random",
     "stone",
-    "skey",
     "vit1d",
     "vit1d-equivariant",
     "mt2",
