@@ -19,7 +19,7 @@ from mirbench_data_music.fmakv2 import FMAKV2
 from mirbench_data_music.giantsteps import GIANTSTEPS, GIANTSTEPS_MTG
 from mirbench_data_music.gtzan import GTZAN_KEY, GTZAN_RHYTHM, fault_filtered
 from mirbench_data_music.indexed import Annotation, Indexed
-from mirbench_data_music.keys import only_key
+from mirbench_data_music.lab import read_chords, read_key
 from mirbench_data_music.winterreise import WINTERREISE
 
 THREE: Mapping[Split, int] = {"train": 8, "valid": 1, "test": 1}
@@ -30,11 +30,11 @@ TEST: Mapping[Split, int] = {"test": 1}
 
 
 def _key(track: Any) -> str | None:
-    return only_key(track.key.keys)
+    return read_key(Path(track.get_path("keys")))
 
 
 def _chords(track: Any) -> LabelledIntervals | None:
-    return chord_sequence(track.chords.intervals, track.chords.labels)
+    return read_chords(Path(track.get_path("chords")))
 
 
 def _beats(track: Any) -> Any:

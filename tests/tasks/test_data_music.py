@@ -625,6 +625,38 @@ def test_chords_follow_each_other_without_gaps_or_overlaps(rows, expected):
     assert [(*times, label) for times, label in zip(made.intervals.tolist(), made.labels, strict=True)] == expected
 
 
+LABELS = Path(__file__).parent / "labels"
+# All distinct labels of the 180 files of the Beatles' chords by Isophonics; mirdata 1.0.0 refuses four of them.
+PUBLISHED_CHORDS = (LABELS / "beatles-chords.txt").read_text(encoding="utf-8").split()
+# Those of N024-M02-T08.lab of RWC, one of the 18 files that mirdata refuses, and sus2, which others of the 18 hold.
+RWC_CHORDS = (LABELS / "rwc-chords.txt").read_text(encoding="utf-8").split()
+PUBLISHED_KEYS = ["C#:modal", "E", "A:minor", "D:mixolydian", "Bb:major"]
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"), [("beatles", PUBLISHED_CHORDS), ("queen", PUBLISHED_CHORDS), ("rwc_popular", RWC_CHORDS)]
+)
+@pytest.mark.parametrize("separator", [" ", "\t"])
+def test_every_published_chord_is_read_and_none_becomes_unknown(name, labels, separator, tmp_path):
+    folder = MAKERS[name](tmp_path)
+    rows = [separator.join((f"{i:.6f}", f"{i + 1:.6f}", label)) for i, label in enumerate(labels)]
+    for path in folder.rglob("*.lab"):
+        if "chord" in str(path).lower():
+            write_text(path, *rows, "")
+    for clip in all_clips(load(name, "chord", tmp_path)):
+        assert list(clip.reference.labels) == labels
+        np.testing.assert_array_equal(clip.reference.intervals[:, 0], np.arange(len(labels)))
+    assert name != "beatles" or len(set(labels)) == 407
+
+
+def test_a_key_that_mirdata_refuses_leaves_out_its_song_only(tmp_path):
+    paths = sorted(make_beatles(tmp_path).rglob("keylab/**/*.lab"))[: len(PUBLISHED_KEYS)]
+    for path, key in zip(paths, PUBLISHED_KEYS, strict=True):
+        write_text(path, "0.000\t0.724\tSilence", f"0.724\t174.775\tKey\t{key}")
+    keys = {clip.path.stem: clip.reference for clip in all_clips(load("beatles", "key", tmp_path))}
+    assert [keys.get(path.stem) for path in paths] == [None, "E major", "A minor", None, "Bb major"]
+
+
 def test_no_chords_are_no_reference():
     assert chord_sequence(np.zeros((0, 2)), []) is None
     assert chord_sequence(np.array([[1.0, 1.0]]), ["C"]) is None
@@ -703,14 +735,21 @@ def test_a_recording_may_be_of_another_format(tmp_path):
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("annotations/chordlab/Queen/Greatest Hits I/01 Song 0.lab", "01 Song 0.lab: mirdata cannot read it"),
+        ("annotations/chordlab/Queen/Greatest Hits I/01 Song 0.lab", "01 Song 0.lab:1: 'chords'; expected start, end"),
         ("queen_index_1.0.json", "queen_index_1.0.json: not the index that mirdata publishes"),
     ],
 )
-def test_a_file_that_mirdata_cannot_read_is_named(file, message, tmp_path):
+def test_a_file_of_another_form_is_named(file, message, tmp_path):
     write_text(make_queen(tmp_path) / file, "chords")
     with pytest.raises(DatasetError, match=message):
         load("queen", "chord", tmp_path)
+
+
+def test_a_file_that_mirdata_cannot_read_is_named(tmp_path):
+    folder = make_rwc_popular(tmp_path)
+    write_text(folder / "annotations" / "AIST.RWC-MDB-P-2001.BEAT" / "RM-P003.BEAT.TXT", "beats")
+    with pytest.raises(DatasetError, match=r"RM-P003.BEAT.TXT: mirdata cannot read it"):
+        load("rwc_popular", "beat", tmp_path)
 
 
 @pytest.mark.parametrize("call", ["load", "prepare"])
