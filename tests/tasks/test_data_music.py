@@ -732,6 +732,27 @@ def test_a_recording_may_be_of_another_format(tmp_path):
     assert {clip.path.suffix for clip in clips} == {".mp3"}
 
 
+@pytest.mark.parametrize("folder", ["", "RWC-P/"])
+def test_rwc_popular_takes_the_names_of_its_release_of_2026(folder, home, served, tmp_path, monkeypatch, capsys):
+    root = make_rwc_popular(tmp_path)
+    for path in sorted(root.glob("audio/rwc-p-m01/*.wav")):
+        new = root / "audio" / f"{folder}RWC_P{int(path.stem):03d}.flac"
+        new.parent.mkdir(exist_ok=True)
+        path.rename(new)
+    for task in ("chord", "beat"):
+        dataset = load("rwc_popular", task, tmp_path)
+        assert digest_of(dataset) == digest_of(load("rwc_popular", task, home))
+        assert all(clip.path.stem == clip.id[-7:].replace("RM-P", "RWC_P") for clip in all_clips(dataset))
+    module = pytest.importorskip("mirdata.datasets.rwc_popular")
+    publish(monkeypatch, served, module, root, "1.0", {})
+    (root / "audio" / f"{folder}RWC_P003.flac").rename(tmp_path / "elsewhere.flac")
+    with pytest.raises(DatasetError, match=r"1 of 10 files are missing in .*: audio/rwc-p-m01/3.wav"):
+        SPECS["rwc_popular"].prepare(request_for("chord", tmp_path))
+    printed = capsys.readouterr().out
+    assert "RWC_P001.wav to RWC_P100.wav" in printed
+    assert printed.endswith("Expected, in any audio format: audio/rwc-p-m01/3.wav.\n")
+
+
 @pytest.mark.parametrize(
     ("file", "message"),
     [
