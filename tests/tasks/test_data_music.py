@@ -284,10 +284,14 @@ def make_giantsteps_key(home: Path) -> Path:
     return folder
 
 
+FMAK_URIS = ("spotify:track:a", "nan", "nan", *(f"spotify:track:{name}" for name in "bacdefgha"))
+
+
 def make_fmakv2(home: Path) -> Path:
     folder = home / "data" / "fmakv2"
     rows = [
-        f"{number},{('B Major', 'D# minor')[number % 2]},{10 + 997 * number},spotify:track:x" for number in range(12)
+        f"{number},{('B Major', 'D# minor')[number % 2]},{10 + 997 * number},{FMAK_URIS[number]}"
+        for number in range(12)
     ]
     write_text(folder / "fmakv2.csv", ",key_and_mode,track_id,spotify_uri", *rows)
     for number in range(12):
@@ -444,6 +448,39 @@ def test_copies_are_left_out_of_ballroom_and_albums_are_groups(home):
     assert len({clip.group for clip in clips if "AnaBelen" in clip.id}) == 1
 
 
+@pytest.mark.parametrize("name", ["fmakv2", "fmakv2-giantsteps_key"])
+def test_tracks_of_one_song_are_one_group_of_fmakv2(name, home):
+    tracks = {int(clip.path.stem): clip for clip in all_clips(load(name, "key", home)) if "fmakv2/" in clip.group}
+    group = {number: tracks[10 + 997 * number].group.removeprefix("fmakv2/") for number in range(12)}
+    assert [group[number] for number in (0, 4, 11)] == ["spotify:track:a"] * 3
+    assert [group[number] for number in (1, 2)] == ["001007", "002004"]
+    assert len(set(group.values())) == 10
+    assert len({tracks[10 + 997 * number].split for number in (0, 4, 11)}) == 1
+
+
+def test_identical_recordings_are_one_group_of_giantsteps_mtg(tmp_path):
+    root = make_giantsteps_key(tmp_path) / giantsteps.MTG
+    before = load("giantsteps_key", "key", tmp_path)
+    train, valid = (before.clips(split)[0].path.stem for split in ("train", "valid"))
+    for folder, suffix in (("audio", "mp3"), ("md5", "md5")):
+        shutil.copy(root / folder / f"{train}.{suffix}", root / folder / f"{valid}.{suffix}")
+    pair = [clip for clip in all_clips(load("giantsteps_key", "key", tmp_path)) if clip.path.stem in (train, valid)]
+    assert len(pair) == 2
+    assert len({clip.group for clip in pair}) == len({clip.split for clip in pair}) == 1
+    for check in checks_of(SPECS["giantsteps_key"], request=request_for("key", tmp_path), task=TASKS["key"]):
+        check()
+
+
+def test_giantsteps_mtg_without_its_checksums_is_refused(tmp_path):
+    path = make_giantsteps_key(tmp_path) / giantsteps.MTG / "md5" / "5063.LOFI.md5"
+    path.write_text("")
+    with pytest.raises(DatasetError, match=r"5063.LOFI.md5: an empty file; expected the MD5 of 5063.LOFI.mp3"):
+        load("giantsteps_key", "key", tmp_path)
+    path.unlink()
+    with pytest.raises(DatasetError, match=r"1 of 15 files are missing in .*5063.LOFI.md5; run 'mirbench data prep"):
+        load("giantsteps_key", "key", tmp_path)
+
+
 @pytest.mark.parametrize("name", ["gtzan_rhythm", "gtzan_key"])
 def test_gtzan_alone_is_split_by_the_published_lists(name, home):
     dataset = load(name, SPECS[name].tasks[0], home)
@@ -545,8 +582,13 @@ def test_giantsteps_mtg_trains_where_its_annotator_was_sure_of_one_key(home):
             "annotations.txt:1: expected the c",
         ),
         ("giantsteps_key", f"{giantsteps.MTG}/annotations/annotations.txt", "ID\tMANUAL KEY\tC\n1", ".txt:2: 1 cells"),
-        ("fmakv2", "fmakv2.csv", "track,key\n", "fmakv2.csv:1: no columns track_id and key_and_mode"),
-        ("fmakv2", "fmakv2.csv", "track_id,key_and_mode\nx,C Major\n", "fmakv2.csv:2: track_id 'x'; expected a number"),
+        ("fmakv2", "fmakv2.csv", "track,key\n", "fmakv2.csv:1: no columns track_id, key_and_mode, sp"),
+        (
+            "fmakv2",
+            "fmakv2.csv",
+            "track_id,key_and_mode,spotify_uri\nx,C Major,nan\n",
+            "fmakv2.csv:2: track_id 'x'; expected a number",
+        ),
         ("gtzan_key", "gtzan_key/gtzan_key/genres/pop/pop.00004.lerch.txt", "24", "pop.00004.lerch.txt: key number 24"),
         ("gtzan_key", "gtzan_key/gtzan_key/genres/pop/pop.00004.lerch.txt", "C", "expected one number"),
         ("schubert_winterreise", "02_Annotations/ann_audio_globalkey.csv", "a,b\n", "csv:1: no column WorkID, Perf"),
