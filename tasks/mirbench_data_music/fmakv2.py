@@ -7,8 +7,9 @@
     fma_full/000/000010.mp3     whole songs, from FMA
     fma_large/000/000010.mp3    30 s of each, from FMA
 
-Audio of one folder is used throughout; the ids of clips say which. Artists are not named, so that each song is its own
-group: songs of one artist can be in two splits.
+Audio of one folder is used throughout; the ids of clips say which. Tracks with the same `spotify_uri` are one song and
+one group: 141 addresses belong to two or three tracks. 232 tracks have none ("nan") and are their own groups. Artists
+are not named: songs of one artist can be in two splits.
 """
 
 import csv
@@ -25,6 +26,8 @@ from mirbench_data_music.keys import spell_key
 TABLE = "fmakv2.csv"
 URL = f"https://zenodo.org/records/12759100/files/{TABLE}?download=1"
 MD5 = "3b2d16784ffbda850c8ddf0519478bfd"
+COLUMNS = ("track_id", "key_and_mode", "spotify_uri")
+NO_URI = "nan"
 FOLDERS = ("fma_full", "fma_large")
 N_DIGITS = 6
 FOLDERS_OF_DOWNLOADS = (  # mirdata's fma_keys, the first and the last folder in each
@@ -44,15 +47,17 @@ def read(place: Place, task: str) -> list[Recording]:
     recordings = []
     with table.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
-        if not {"track_id", "key_and_mode"} <= set(rows.fieldnames or ()):
-            raise DatasetError(f"{table}:1: no columns track_id and key_and_mode; is this the file of FMAKv2?")
+        if not set(COLUMNS) <= set(rows.fieldnames or ()):
+            raise DatasetError(f"{table}:1: no columns {', '.join(COLUMNS)}; is this the file of FMAKv2?")
         for row in rows:
             number = row["track_id"] or ""
             if not number.isdecimal():
                 raise DatasetError(f"{table}:{rows.line_num}: track_id {number!r}; expected a number")
             name = number.zfill(N_DIGITS)
             path = root / name[:3] / f"{name}.mp3"
-            recordings.append(Recording(f"{prefix}{name}", path, name, spell_key(row["key_and_mode"] or "")))
+            song = row["spotify_uri"] or NO_URI
+            group = name if song == NO_URI else song
+            recordings.append(Recording(f"{prefix}{name}", path, group, spell_key(row["key_and_mode"] or "")))
     return recordings
 
 

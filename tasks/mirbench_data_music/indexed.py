@@ -71,6 +71,8 @@ class Indexed:
         What to do where recordings are not downloaded.
     left_out
         Ids of tracks that are not part of the data set.
+    renamed
+        Called with the id of a track; returns other paths of its recording, relative to the source's folder.
     """
 
     module: str
@@ -82,6 +84,7 @@ class Indexed:
     audio_beside: bool = False
     steps: str = ""
     left_out: Collection[str] = field(default_factory=frozenset)
+    renamed: Callable[[str], tuple[str, ...]] = lambda name: ()
 
     def read(self, place: Place, task: str) -> list[Recording]:
         """List all tracks of the index."""
@@ -94,7 +97,7 @@ class Indexed:
         return [
             Recording(
                 name,
-                self._audio_path(place, track),
+                self._audio_path(place, name, Path(track.get_path(self.audio))),
                 self.group(track),
                 _read(annotation, track) if paths[name] else None,
             )
@@ -119,10 +122,15 @@ class Indexed:
 
     def checksums(self, place: Place, files: Collection[str]) -> dict[Path, str]:
         """Name the files that the index has under these names, and their MD5."""
-        index = place.folder / self._published(place).filename
-        tracks = json.loads(index.read_text(encoding="utf-8"))["tracks"].values()
+        tracks = self._index(place).values()
         named_files = (entry for track in tracks for file, entry in track.items() if file in files)
         return {place.folder / path: checksum for path, checksum in named_files if path is not None}
+
+    def _index(self, place: Place) -> dict[str, Any]:
+        """Read the files of each track, with their MD5."""
+        index = place.folder / self._published(place).filename
+        tracks: dict[str, Any] = json.loads(index.read_text(encoding="utf-8"))["tracks"]
+        return tracks
 
     def download(self, place: Place, name: str) -> None:
         """Fetch one of mirdata's downloads, resumed, and let mirdata unpack it.
@@ -186,25 +194,30 @@ class Indexed:
             raise DatasetError(f"{index}: not the index that mirdata publishes; remove it and prepare again") from error
         return tracks
 
-    def _audio_path(self, place: Place, track: Any) -> Path:
-        published = Path(track.get_path(self.audio))
-        if self.audio_beside:
-            published = place.folder.parent / published.relative_to(place.folder)
-        return find_audio(published)
+    def _audio_path(self, place: Place, name: str, published: Path) -> Path:
+        """Return the path of a track's recording, or where it is expected."""
+        expected = self._audio_root(place) / published.relative_to(place.folder)
+        candidates = (find_audio(path) for path in (expected, *(place.folder / path for path in self.renamed(name))))
+        return next((path for path in candidates if path.is_file()), expected)
+
+    def _audio_root(self, place: Place) -> Path:
+        return place.folder.parent if self.audio_beside else place.folder
 
     def _report_recordings(self, place: Place) -> None:
-        """Return which recordings are expected where, and which are other than those that mirdata knows."""
-        checksums = self.checksums(place, {self.audio})
-        root = place.folder.parent if self.audio_beside else place.folder
-        recordings = {root / path.relative_to(place.folder): checksum for path, checksum in checksums.items()}
-        missing = [path for path in recordings if not find_audio(path).is_file()]
+        """Report which recordings are expected where, and which are other than those that mirdata knows."""
+        root = self._audio_root(place)
+        index = self._index(place)
+        entries = {name: files[self.audio] for name, files in index.items() if files[self.audio][0] is not None}
+        recordings = {root / path: checksum for path, checksum in entries.values()}
+        found = {name: self._audio_path(place, name, place.folder / path) for name, (path, _) in entries.items()}
+        missing = [path for path in found.values() if not path.is_file()]
         if missing:
             click.echo(steps(self.steps, root, place, missing))
         others = [path for path, checksum in recordings.items() if path.is_file() and md5(path) != checksum]
         if others:
             click.echo(
                 f"{len(others)} recordings are other copies than those that mirdata knows; another edition may begin "
-                f"later, see that annotations fit: {named(place, others)}",
+                f"later, see that annotations fit: {named(Place(place.name, root), others)}",
                 err=True,
             )
 

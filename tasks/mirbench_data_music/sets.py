@@ -19,7 +19,7 @@ from mirbench_data_music.fmakv2 import FMAKV2
 from mirbench_data_music.giantsteps import GIANTSTEPS, GIANTSTEPS_MTG
 from mirbench_data_music.gtzan import GTZAN_KEY, GTZAN_RHYTHM, fault_filtered
 from mirbench_data_music.indexed import Annotation, Indexed
-from mirbench_data_music.keys import only_key
+from mirbench_data_music.lab import read_chords, read_key
 from mirbench_data_music.winterreise import WINTERREISE
 
 THREE: Mapping[Split, int] = {"train": 8, "valid": 1, "test": 1}
@@ -30,11 +30,11 @@ TEST: Mapping[Split, int] = {"test": 1}
 
 
 def _key(track: Any) -> str | None:
-    return only_key(track.key.keys)
+    return read_key(Path(track.get_path("keys")))
 
 
 def _chords(track: Any) -> LabelledIntervals | None:
-    return chord_sequence(track.chords.intervals, track.chords.labels)
+    return read_chords(Path(track.get_path("chords")))
 
 
 def _beats(track: Any) -> Any:
@@ -59,6 +59,12 @@ def _ballroom_album(track: Any) -> str:
     """Name the album where the file does; ``Media-...`` names none."""
     name = str(track.track_id)
     return name.rpartition("-")[0] if name.startswith("Albums-") else name
+
+
+def _rwc_release(track_id: str) -> tuple[str, ...]:
+    """Name a recording (RM-P001) as the release of 2026 does; its annotations have the same times."""
+    name = track_id.replace("RM-P", "RWC_P")
+    return f"audio/{name}.wav", f"audio/RWC-P/{name}.wav"
 
 
 # The later of each pair of copies, from the README of CPJKU/BallroomAnnotations (found by Bob Sturm, 2014): four files
@@ -95,9 +101,11 @@ RWC_POPULAR = Indexed(
     annotations={"chord": Annotation("chords", _chords), "beat": Annotation("beats", _beats)},
     downloads={"annotations_chords": ("chords",), "annotations_beat": ("beats",)},
     steps=(
-        "rwc_popular: the recordings are published for non-commercial use (Zenodo's record 18656623, RWC-P.zip). The\n"
-        "index has the layout of the seven CDs. Copy the songs, track by track, to {folder}/audio."
+        "rwc_popular: the recordings are published for non-commercial use (Zenodo's record 18656623, RWC-P.zip).\n"
+        "Unpack them to {folder}/audio: RWC_P001.wav to RWC_P100.wav, there or in its folder RWC-P.\n"
+        "The seven CDs are found too: rwc-p-m01/1.wav and so on, 16 songs on each of the first five, 10 on the others."
     ),
+    renamed=_rwc_release,
 )
 GUITARSET = Indexed(
     module="guitarset",

@@ -70,7 +70,10 @@ def mirbench_datasets() -> Iterator[DatasetSpec]:
     )
     yield _spec(
         name="mtg_jamendo",
-        description="54,380 full tracks with some of the top 50 tags, split 0, by artist (156 GB download)",
+        description=(
+            "54,380 full tracks with some of the top 50 tags, split 0, by artist; a few identical files cross the "
+            "published splits (156 GB download)"
+        ),
         license="metadata: CC BY-NC-SA 4.0; recordings: Creative Commons, each its own (audio_licenses.txt)",
         citation=(
             "Bogdanov, Won, Tovstogan, Porter and Serra, The MTG-Jamendo dataset for automatic music tagging, Machine "

@@ -284,10 +284,14 @@ def make_giantsteps_key(home: Path) -> Path:
     return folder
 
 
+FMAK_URIS = ("spotify:track:a", "nan", "nan", *(f"spotify:track:{name}" for name in "bacdefgha"))
+
+
 def make_fmakv2(home: Path) -> Path:
     folder = home / "data" / "fmakv2"
     rows = [
-        f"{number},{('B Major', 'D# minor')[number % 2]},{10 + 997 * number},spotify:track:x" for number in range(12)
+        f"{number},{('B Major', 'D# minor')[number % 2]},{10 + 997 * number},{FMAK_URIS[number]}"
+        for number in range(12)
     ]
     write_text(folder / "fmakv2.csv", ",key_and_mode,track_id,spotify_uri", *rows)
     for number in range(12):
@@ -444,6 +448,39 @@ def test_copies_are_left_out_of_ballroom_and_albums_are_groups(home):
     assert len({clip.group for clip in clips if "AnaBelen" in clip.id}) == 1
 
 
+@pytest.mark.parametrize("name", ["fmakv2", "fmakv2-giantsteps_key"])
+def test_tracks_of_one_song_are_one_group_of_fmakv2(name, home):
+    tracks = {int(clip.path.stem): clip for clip in all_clips(load(name, "key", home)) if "fmakv2/" in clip.group}
+    group = {number: tracks[10 + 997 * number].group.removeprefix("fmakv2/") for number in range(12)}
+    assert [group[number] for number in (0, 4, 11)] == ["spotify:track:a"] * 3
+    assert [group[number] for number in (1, 2)] == ["001007", "002004"]
+    assert len(set(group.values())) == 10
+    assert len({tracks[10 + 997 * number].split for number in (0, 4, 11)}) == 1
+
+
+def test_identical_recordings_are_one_group_of_giantsteps_mtg(tmp_path):
+    root = make_giantsteps_key(tmp_path) / giantsteps.MTG
+    before = load("giantsteps_key", "key", tmp_path)
+    train, valid = (before.clips(split)[0].path.stem for split in ("train", "valid"))
+    for folder, suffix in (("audio", "mp3"), ("md5", "md5")):
+        shutil.copy(root / folder / f"{train}.{suffix}", root / folder / f"{valid}.{suffix}")
+    pair = [clip for clip in all_clips(load("giantsteps_key", "key", tmp_path)) if clip.path.stem in (train, valid)]
+    assert len(pair) == 2
+    assert len({clip.group for clip in pair}) == len({clip.split for clip in pair}) == 1
+    for check in checks_of(SPECS["giantsteps_key"], request=request_for("key", tmp_path), task=TASKS["key"]):
+        check()
+
+
+def test_giantsteps_mtg_without_its_checksums_is_refused(tmp_path):
+    path = make_giantsteps_key(tmp_path) / giantsteps.MTG / "md5" / "5063.LOFI.md5"
+    path.write_text("")
+    with pytest.raises(DatasetError, match=r"5063.LOFI.md5: an empty file; expected the MD5 of 5063.LOFI.mp3"):
+        load("giantsteps_key", "key", tmp_path)
+    path.unlink()
+    with pytest.raises(DatasetError, match=r"1 of 15 files are missing in .*5063.LOFI.md5; run 'mirbench data prep"):
+        load("giantsteps_key", "key", tmp_path)
+
+
 @pytest.mark.parametrize("name", ["gtzan_rhythm", "gtzan_key"])
 def test_gtzan_alone_is_split_by_the_published_lists(name, home):
     dataset = load(name, SPECS[name].tasks[0], home)
@@ -545,8 +582,13 @@ def test_giantsteps_mtg_trains_where_its_annotator_was_sure_of_one_key(home):
             "annotations.txt:1: expected the c",
         ),
         ("giantsteps_key", f"{giantsteps.MTG}/annotations/annotations.txt", "ID\tMANUAL KEY\tC\n1", ".txt:2: 1 cells"),
-        ("fmakv2", "fmakv2.csv", "track,key\n", "fmakv2.csv:1: no columns track_id and key_and_mode"),
-        ("fmakv2", "fmakv2.csv", "track_id,key_and_mode\nx,C Major\n", "fmakv2.csv:2: track_id 'x'; expected a number"),
+        ("fmakv2", "fmakv2.csv", "track,key\n", "fmakv2.csv:1: no columns track_id, key_and_mode, sp"),
+        (
+            "fmakv2",
+            "fmakv2.csv",
+            "track_id,key_and_mode,spotify_uri\nx,C Major,nan\n",
+            "fmakv2.csv:2: track_id 'x'; expected a number",
+        ),
         ("gtzan_key", "gtzan_key/gtzan_key/genres/pop/pop.00004.lerch.txt", "24", "pop.00004.lerch.txt: key number 24"),
         ("gtzan_key", "gtzan_key/gtzan_key/genres/pop/pop.00004.lerch.txt", "C", "expected one number"),
         ("schubert_winterreise", "02_Annotations/ann_audio_globalkey.csv", "a,b\n", "csv:1: no column WorkID, Perf"),
@@ -625,6 +667,38 @@ def test_chords_follow_each_other_without_gaps_or_overlaps(rows, expected):
     assert [(*times, label) for times, label in zip(made.intervals.tolist(), made.labels, strict=True)] == expected
 
 
+LABELS = Path(__file__).parent / "labels"
+# All distinct labels of the 180 files of the Beatles' chords by Isophonics; mirdata 1.0.0 refuses four of them.
+PUBLISHED_CHORDS = (LABELS / "beatles-chords.txt").read_text(encoding="utf-8").split()
+# Those of N024-M02-T08.lab of RWC, one of the 18 files that mirdata refuses, and sus2, which others of the 18 hold.
+RWC_CHORDS = (LABELS / "rwc-chords.txt").read_text(encoding="utf-8").split()
+PUBLISHED_KEYS = ["C#:modal", "E", "A:minor", "D:mixolydian", "Bb:major"]
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"), [("beatles", PUBLISHED_CHORDS), ("queen", PUBLISHED_CHORDS), ("rwc_popular", RWC_CHORDS)]
+)
+@pytest.mark.parametrize("separator", [" ", "\t"])
+def test_every_published_chord_is_read_and_none_becomes_unknown(name, labels, separator, tmp_path):
+    folder = MAKERS[name](tmp_path)
+    rows = [separator.join((f"{i:.6f}", f"{i + 1:.6f}", label)) for i, label in enumerate(labels)]
+    for path in folder.rglob("*.lab"):
+        if "chord" in str(path).lower():
+            write_text(path, *rows, "")
+    for clip in all_clips(load(name, "chord", tmp_path)):
+        assert list(clip.reference.labels) == labels
+        np.testing.assert_array_equal(clip.reference.intervals[:, 0], np.arange(len(labels)))
+    assert name != "beatles" or len(set(labels)) == 407
+
+
+def test_a_key_that_mirdata_refuses_leaves_out_its_song_only(tmp_path):
+    paths = sorted(make_beatles(tmp_path).rglob("keylab/**/*.lab"))[: len(PUBLISHED_KEYS)]
+    for path, key in zip(paths, PUBLISHED_KEYS, strict=True):
+        write_text(path, "0.000\t0.724\tSilence", f"0.724\t174.775\tKey\t{key}")
+    keys = {clip.path.stem: clip.reference for clip in all_clips(load("beatles", "key", tmp_path))}
+    assert [keys.get(path.stem) for path in paths] == [None, "E major", "A minor", None, "Bb major"]
+
+
 def test_no_chords_are_no_reference():
     assert chord_sequence(np.zeros((0, 2)), []) is None
     assert chord_sequence(np.array([[1.0, 1.0]]), ["C"]) is None
@@ -700,17 +774,45 @@ def test_a_recording_may_be_of_another_format(tmp_path):
     assert {clip.path.suffix for clip in clips} == {".mp3"}
 
 
+@pytest.mark.parametrize("folder", ["", "RWC-P/"])
+def test_rwc_popular_takes_the_names_of_its_release_of_2026(folder, home, served, tmp_path, monkeypatch, capsys):
+    root = make_rwc_popular(tmp_path)
+    for path in sorted(root.glob("audio/rwc-p-m01/*.wav")):
+        new = root / "audio" / f"{folder}RWC_P{int(path.stem):03d}.flac"
+        new.parent.mkdir(exist_ok=True)
+        path.rename(new)
+    for task in ("chord", "beat"):
+        dataset = load("rwc_popular", task, tmp_path)
+        assert digest_of(dataset) == digest_of(load("rwc_popular", task, home))
+        assert all(clip.path.stem == clip.id[-7:].replace("RM-P", "RWC_P") for clip in all_clips(dataset))
+    module = pytest.importorskip("mirdata.datasets.rwc_popular")
+    publish(monkeypatch, served, module, root, "1.0", {})
+    (root / "audio" / f"{folder}RWC_P003.flac").rename(tmp_path / "elsewhere.flac")
+    with pytest.raises(DatasetError, match=r"1 of 10 files are missing in .*: audio/rwc-p-m01/3.wav"):
+        SPECS["rwc_popular"].prepare(request_for("chord", tmp_path))
+    printed = capsys.readouterr().out
+    assert "RWC_P001.wav to RWC_P100.wav" in printed
+    assert printed.endswith("Expected, in any audio format: audio/rwc-p-m01/3.wav.\n")
+
+
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("annotations/chordlab/Queen/Greatest Hits I/01 Song 0.lab", "01 Song 0.lab: mirdata cannot read it"),
+        ("annotations/chordlab/Queen/Greatest Hits I/01 Song 0.lab", "01 Song 0.lab:1: 'chords'; expected start, end"),
         ("queen_index_1.0.json", "queen_index_1.0.json: not the index that mirdata publishes"),
     ],
 )
-def test_a_file_that_mirdata_cannot_read_is_named(file, message, tmp_path):
+def test_a_file_of_another_form_is_named(file, message, tmp_path):
     write_text(make_queen(tmp_path) / file, "chords")
     with pytest.raises(DatasetError, match=message):
         load("queen", "chord", tmp_path)
+
+
+def test_a_file_that_mirdata_cannot_read_is_named(tmp_path):
+    folder = make_rwc_popular(tmp_path)
+    write_text(folder / "annotations" / "AIST.RWC-MDB-P-2001.BEAT" / "RM-P003.BEAT.TXT", "beats")
+    with pytest.raises(DatasetError, match=r"RM-P003.BEAT.TXT: mirdata cannot read it"):
+        load("rwc_popular", "beat", tmp_path)
 
 
 @pytest.mark.parametrize("call", ["load", "prepare"])
