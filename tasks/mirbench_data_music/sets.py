@@ -62,7 +62,7 @@ def _ballroom_album(track: Any) -> str:
 
 
 def _rwc_release(track_id: str) -> tuple[str, ...]:
-    """Name a recording (RM-P001) as the release of 2026 does; its annotations have the same times."""
+    """Name a recording (RM-P001) as the release of 2026 does; times of chords were compared for P024 only."""
     name = track_id.replace("RM-P", "RWC_P")
     return f"audio/{name}.wav", f"audio/RWC-P/{name}.wav"
 
